@@ -1,0 +1,1 @@
+//! Readers for what Azure prints.

@@ -1,0 +1,245 @@
+//! ExpressRoute circuits, their three peering domains, and route filters.
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::{Asn, Date, ResourceId, is_default, yes};
+
+/// `Microsoft.Network/expressRouteCircuits`: one service key, two links to two Microsoft edge routers (ER-1).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpressRouteCircuit {
+    /// Its id.
+    pub id: ResourceId,
+    /// The tenant that owns it (ISO-2, CSP-2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// `sku.tier`, which decides prefix limits and reach (ER-4, ER-17).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sku_tier: CircuitSkuTier,
+    /// Bandwidth in Mbps (BW-1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bandwidth_in_mbps: Option<u32>,
+    /// The meet-me location.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peering_location: Option<String>,
+    /// The connectivity provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_provider_name: Option<String>,
+    /// The day it was created, for public peering (PUB-1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Date>,
+    /// Its peerings, at most one of each type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peerings: Vec<CircuitPeering>,
+    /// The primary link.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub primary: CircuitLink,
+    /// The secondary link.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub secondary: CircuitLink,
+    /// Global Reach: circuits whose private peerings are joined with this one's (ER-15).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub global_reach: Vec<ResourceId>,
+    /// MACsec on both links (ExpressRoute Direct only, ENC-5).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub macsec: bool,
+}
+
+impl ExpressRouteCircuit {
+    /// A Standard circuit without peerings.
+    pub fn new(id: impl Into<ResourceId>) -> Self {
+        Self {
+            id: id.into(),
+            tenant: None,
+            sku_tier: CircuitSkuTier::default(),
+            bandwidth_in_mbps: None,
+            peering_location: None,
+            service_provider_name: None,
+            created: None,
+            peerings: Vec::new(),
+            primary: CircuitLink::default(),
+            secondary: CircuitLink::default(),
+            global_reach: Vec::new(),
+            macsec: false,
+        }
+    }
+
+    /// The peering of this type, if configured and enabled.
+    pub fn peering(&self, peering_type: PeeringType) -> Option<&CircuitPeering> {
+        self.peerings.iter().find(|p| p.peering_type == peering_type && p.enabled)
+    }
+
+    /// One of its links.
+    pub fn link(&self, role: LinkRole) -> &CircuitLink {
+        match role {
+            LinkRole::Primary => &self.primary,
+            LinkRole::Secondary => &self.secondary,
+        }
+    }
+}
+
+/// `sku.tier` of a circuit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum CircuitSkuTier {
+    /// One or two metro regions.
+    Local,
+    /// A geopolitical area.
+    #[default]
+    Standard,
+    /// Global.
+    Premium,
+    /// The retired Basic tier; limits as Standard.
+    Basic,
+}
+
+/// One of the two links of a circuit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CircuitLink {
+    /// The customer's or provider's edge: a router (or a site, where routers are not told apart).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edge_router: Option<ResourceId>,
+    /// Whether it is up.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub up: bool,
+}
+
+impl Default for CircuitLink {
+    fn default() -> Self {
+        Self { edge_router: None, up: true }
+    }
+}
+
+/// Which of a circuit's two links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum LinkRole {
+    /// The primary link.
+    Primary,
+    /// The secondary link.
+    Secondary,
+}
+
+impl LinkRole {
+    /// Both, primary first.
+    pub const BOTH: [Self; 2] = [Self::Primary, Self::Secondary];
+
+    /// The word Azure uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Secondary => "secondary",
+        }
+    }
+}
+
+/// `peeringType`: the routing domain (section 11 to 13 of the rules).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum PeeringType {
+    /// Private addresses of virtual networks.
+    #[default]
+    #[serde(alias = "private")]
+    AzurePrivatePeering,
+    /// Azure services on public addresses; retired 2024-03-31 (PUB-1).
+    #[serde(alias = "public")]
+    AzurePublicPeering,
+    /// Microsoft 365 and Azure services on public addresses.
+    #[serde(alias = "microsoft")]
+    MicrosoftPeering,
+}
+
+impl PeeringType {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AzurePrivatePeering => "AzurePrivatePeering",
+            Self::AzurePublicPeering => "AzurePublicPeering",
+            Self::MicrosoftPeering => "MicrosoftPeering",
+        }
+    }
+}
+
+/// One peering of a circuit: a pair of independent BGP sessions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CircuitPeering {
+    /// Which domain.
+    pub peering_type: PeeringType,
+    /// `state`.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub enabled: bool,
+    /// The customer's ASN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_asn: Option<Asn>,
+    /// IPv4 subnet of the primary session: first usable address the customer's, second Microsoft's (ER-2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary_peer_address_prefix: Option<IpNet>,
+    /// IPv4 subnet of the secondary session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secondary_peer_address_prefix: Option<IpNet>,
+    /// IPv6 subnet of the primary session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv6_primary_peer_address_prefix: Option<IpNet>,
+    /// IPv6 subnet of the secondary session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv6_secondary_peer_address_prefix: Option<IpNet>,
+    /// The route filter (Microsoft peering, MSP-8).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route_filter: Option<ResourceId>,
+    /// Public prefixes the customer registered (Microsoft and public peering, MSP-3).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub advertised_public_prefixes: Vec<IpNet>,
+    /// Whether those prefixes were validated (MSP-3): false for `ValidationNeeded` and `NotConfigured`.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub validated: bool,
+    /// The day the peering was configured: from 2017-08-01 on Microsoft peering needs a route filter (MSP-8). Not set
+    /// means today.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configured: Option<Date>,
+}
+
+impl CircuitPeering {
+    /// An enabled peering of this type.
+    pub fn new(peering_type: PeeringType) -> Self {
+        Self {
+            peering_type,
+            enabled: true,
+            peer_asn: None,
+            primary_peer_address_prefix: None,
+            secondary_peer_address_prefix: None,
+            ipv6_primary_peer_address_prefix: None,
+            ipv6_secondary_peer_address_prefix: None,
+            route_filter: None,
+            advertised_public_prefixes: Vec::new(),
+            validated: true,
+            configured: None,
+        }
+    }
+}
+
+/// `Microsoft.Network/routeFilters`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteFilter {
+    /// Its id.
+    pub id: ResourceId,
+    /// Communities that its allow rule lists, such as `12076:51004` (MSP-9). Without any, nothing is advertised.
+    #[serde(default)]
+    pub communities: Vec<String>,
+}
+
+/// A community of Microsoft peering and the prefixes that carry it, as `list-service-communities` gives them (MSP-9).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BgpServiceCommunity {
+    /// The community, such as `12076:51004`.
+    pub community: String,
+    /// Its display name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// The prefixes.
+    #[serde(default)]
+    pub prefixes: Vec<IpNet>,
+}

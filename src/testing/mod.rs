@@ -1,0 +1,1 @@
+//! Strategies, generators and the oracle.

@@ -1,1 +1,3 @@
 //! Strategies, generators and the oracle.
+
+pub mod oracle;

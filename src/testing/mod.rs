@@ -1,3 +1,4 @@
 //! Strategies, generators and the oracle.
 
 pub mod oracle;
+pub mod strategies;

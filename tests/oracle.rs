@@ -1,6 +1,7 @@
 //! The oracle against the worked vectors of section 24 of the rules, each named by its number, and against single rules
 //! whose row display the vectors do not show.
 #![cfg(feature = "testing")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
 
 use std::net::IpAddr;
 

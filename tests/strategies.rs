@@ -1,6 +1,7 @@
 //! The strategies give legal designs with something in them, and the oracle holds the metamorphic properties of
 //! section 24 over them.
 #![cfg(feature = "testing")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 

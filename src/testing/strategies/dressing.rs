@@ -369,13 +369,9 @@ fn mesh(document: &mut Document, a: Index, b: Index) {
 pub fn dressed(base: impl Strategy<Value = Document>) -> impl Strategy<Value = Document> {
     let scenario = (proptest::option::weighted(0.4, knobs()), proptest::option::weighted(0.3, era()));
     (base, scenario, endpoints(), details(), tables()).prop_map(
-        |(mut document, (knobs, era), endpoints, details, tables): (
-            Document,
-            (Option<Knobs>, Option<Option<Date>>),
-            Endpoints,
-            Details,
-            Tables,
-        )| {
+        |(base, scenario, endpoints, details, tables)| {
+            let (knobs, era) = scenario;
+            let mut document: Document = base;
             document.knobs = knobs.unwrap_or_default();
             document.as_of = era.flatten();
             add_endpoints(&mut document, &endpoints);

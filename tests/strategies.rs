@@ -111,6 +111,15 @@ fn designs_reach_every_kind_of_row_and_outcome() {
     }
 }
 
+/// Few cases in an ordinary run; `PROPTEST_CASES` asks for more.
+fn config() -> Config {
+    let mut config = Config { failure_persistence: None, ..Config::default() };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = 40;
+    }
+    config
+}
+
 fn answers(document: &Document) -> Vec<(ResourceId, std::net::IpAddr, Option<(Option<ipnet::IpNet>, Hop)>)> {
     let mut answers = Vec::new();
     for subnet in subnets(document) {
@@ -123,7 +132,7 @@ fn answers(document: &Document) -> Vec<(ResourceId, std::net::IpAddr, Option<(Op
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 40, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(config())]
 
     /// SEL-3, SEL-4: a prefix has one Active row, and SEL-13: IPv4 always has a default.
     #[test]

@@ -503,3 +503,28 @@ fn hub_routes_over_peers_are_invalid() {
     assert_eq!(at(&found, "0.0.0.0/0"), ["V Active VirtualNetworkGateway"]);
     assert_eq!(at(&found, "192.168.0.0/16"), [""; 0]);
 }
+
+/// V6-4, V6-6, VPN-13, ARS-14: in a dual-stack network only ExpressRoute gives IPv6 gateway rows, and a service endpoint
+/// gives none.
+#[test]
+fn what_is_ipv4_only() {
+    let told = "2001:db8:1::/48";
+    let dual = |builder: TopologyBuilder| {
+        builder.configure(|d| d.virtual_networks[0].address_space.push(net("fd00:1::/48")))
+    };
+    let count = |builder: TopologyBuilder| at(&rows(dual(builder)), told).len();
+    assert_eq!(count(base().with(gateway(GatewayType::ExpressRoute, &[told]))), 1);
+    assert_eq!(count(base().with(gateway(GatewayType::Vpn, &[told]))), 0);
+    let server = RouteServer {
+        id: "rs".into(),
+        virtual_network: "v".into(),
+        virtual_router_ips: Vec::new(),
+        allow_branch_to_branch_traffic: false,
+        hub_routing_preference: azroute::model::HubRoutingPreference::default(),
+        bgp_connections: Vec::new(),
+        learned_routes: vec![LearnedRoute::new(net(told), [])],
+    };
+    assert_eq!(count(base().with(server)), 0);
+    let endpoint = ServiceEndpoint { prefixes: vec![net(told)], ..ServiceEndpoint::new("Microsoft.Storage") };
+    assert_eq!(count(base().configure_subnet(S, |s| s.service_endpoints.push(endpoint))), 0);
+}

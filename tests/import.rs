@@ -769,6 +769,44 @@ fn a_million_resources_meet_the_limits() {
     });
 }
 
+#[test]
+fn long_texts_cost_their_length() {
+    let size = 2 << 20;
+    for text in [
+        "- ".repeat(size),
+        format!("a b\n{}\n{}", "- ".repeat(size), "x\n".repeat(size)),
+        format!("key : value\n{}", "  more\n".repeat(size / 4)),
+        "title\n".repeat(size / 4),
+        format!("{{\"value\": [{}{{}}]}}", "{},".repeat(size / 4)),
+    ] {
+        quickly(Duration::from_secs(20), "a long text", || {
+            let _ = effective_routes::parse("x", text.as_bytes());
+        });
+    }
+}
+
+#[test]
+fn macsec_is_read_from_the_port() {
+    let link =
+        |key: &str| json!({"name": "link", "properties": {"macSecConfig": {"cakSecretIdentifier": key}}});
+    let port = |name: &str, keys: [&str; 2]| json!({"id": id(&format!("expressRoutePorts/{name}")), "properties": {"links": [link(keys[0]), link(keys[1])]}});
+    let circuit = |name: &str| {
+        json!({"id": id(&format!("expressRouteCircuits/{name}")), "properties": {
+            "bandwidthInGbps": 1.5, "expressRoutePort": {"id": id(&format!("expressRoutePorts/{name}"))}}})
+    };
+    let (document, report) = import(&json!([
+        port("a", ["k", "k"]),
+        circuit("a"),
+        port("b", ["k", ""]),
+        circuit("b"),
+        circuit("c")
+    ]));
+    let found: Vec<bool> = document.express_route_circuits.iter().map(|c| c.macsec).collect();
+    assert_eq!(found, [true, false, false]);
+    assert_eq!(document.express_route_circuits[0].bandwidth_in_mbps, Some(1500));
+    assert_eq!(warnings(&report), Vec::<String>::new());
+}
+
 /// Any bytes: a value or an error, for each entry point.
 pub fn any_bytes(bytes: &[u8]) {
     let mut importer = Importer::new();

@@ -485,6 +485,29 @@ fn interfaces_join_the_pools_of_balancers() {
 }
 
 #[test]
+fn a_private_endpoint_takes_the_best_addresses_there_are() {
+    let nic = json!({"id": id("networkInterfaces/pe.nic"), "properties": {
+        "privateEndpoint": {"id": id("privateEndpoints/pe")},
+        "ipConfigurations": [{"name": "c", "properties": {"privateIPAddress": "10.0.0.7",
+            "subnet": {"id": id("virtualNetworks/hub/subnets/pe")}}}]}});
+    let endpoint = json!({"id": id("privateEndpoints/pe"), "properties": {
+        "subnet": {"id": id("virtualNetworks/hub/subnets/pe")},
+        "networkInterfaces": [{"id": id("networkInterfaces/pe.nic")}],
+        "privateLinkServiceConnections": [{"name": "l", "properties": {"privateLinkServiceId": "/x/storage"}}],
+        "customDnsConfigs": [{"fqdn": "x.example", "ipAddresses": ["10.0.0.9"]}]}});
+    let (alone, _) = import(&json!([endpoint.clone()]));
+    assert_eq!(
+        alone.private_endpoints[0].private_ip_addresses,
+        ["10.0.0.9".parse::<std::net::IpAddr>().unwrap()]
+    );
+    let (both, report) = import(&json!([endpoint, nic]));
+    assert_eq!(both.private_endpoints[0].private_ip_addresses, Vec::<std::net::IpAddr>::new());
+    assert_eq!(both.network_interfaces[0].private_endpoint.as_ref().unwrap().name(), "pe");
+    assert_eq!(both.private_endpoints[0].private_link_service.as_ref().unwrap().as_str(), "/x/storage");
+    assert_eq!(report.unresolved.len(), 2);
+}
+
+#[test]
 fn security_rules_without_the_default_ones() {
     let (document, report) = import(&json!([{"id": id("networkSecurityGroups/n"), "properties": {
         "defaultSecurityRules": [{"name": "AllowVnetInBound", "properties": {"priority": 65000}}],

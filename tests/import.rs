@@ -734,7 +734,7 @@ fn deep_nesting_is_refused() {
     for text in
         ["[".repeat(1 << 20), "{\"a\":".repeat(1 << 20), format!("{}1{}", "[".repeat(200), "]".repeat(200))]
     {
-        quickly(Duration::from_secs(2), "deep nesting", || {
+        quickly(Duration::from_secs(10), "deep nesting", || {
             assert_eq!(refused(text.as_bytes()).0, "too-deep")
         });
         let observed = effective_routes::parse("x", text.as_bytes());
@@ -758,13 +758,13 @@ fn truncated_files_are_refused_with_the_place() {
 #[test]
 fn much_junk_is_refused_fast() {
     let mut junk = vec![b'x'; 100 << 20];
-    quickly(Duration::from_secs(5), "junk", || assert_eq!(refused(&junk).0, "syntax"));
+    quickly(Duration::from_secs(20), "junk", || assert_eq!(refused(&junk).0, "syntax"));
     junk[0] = b'[';
-    quickly(Duration::from_secs(5), "junk in a list", || assert_eq!(refused(&junk).0, "syntax"));
+    quickly(Duration::from_secs(20), "junk in a list", || assert_eq!(refused(&junk).0, "syntax"));
     junk.fill(0);
-    quickly(Duration::from_secs(5), "zeros", || assert_eq!(refused(&junk).0, "syntax"));
+    quickly(Duration::from_secs(20), "zeros", || assert_eq!(refused(&junk).0, "syntax"));
     junk.fill(0xff);
-    quickly(Duration::from_secs(5), "not text", || assert_eq!(refused(&junk).0, "encoding"));
+    quickly(Duration::from_secs(20), "not text", || assert_eq!(refused(&junk).0, "encoding"));
     let limits = ImportLimits { max_bytes: 1 << 20, ..ImportLimits::default() };
     let error = Importer::with_limits(limits).add_reader("x", std::io::repeat(b'[')).unwrap_err();
     assert_eq!(error.kind(), "too-large");
@@ -784,7 +784,7 @@ fn a_million_resources_meet_the_limits() {
     text.push(']');
     let add = |limits| Importer::with_limits(limits).add("x", text.as_bytes());
     let limits = ImportLimits { max_values: 100_000, ..ImportLimits::default() };
-    quickly(Duration::from_secs(5), "too many values", || {
+    quickly(Duration::from_secs(20), "too many values", || {
         assert_eq!(add(limits).unwrap_err().to_string().split(": ").last(), Some("more than 100000 values"));
     });
     let limits = ImportLimits { max_resources: 100_000, ..ImportLimits::default() };

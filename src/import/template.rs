@@ -54,12 +54,13 @@ fn segments(name: &str) -> Vec<String> {
     let pieces: Vec<String> = match function.trim().to_ascii_lowercase().as_str() {
         "concat" => arguments,
         "format" => {
-            // Only patterns of whole names: `{0}/{1}`, `{0}/fixed`.
             let Some((pattern, values)) = arguments.split_first() else { return whole() };
             let Some(pattern) = literal(pattern) else { return whole() };
             let part = |part: &str| match part.strip_prefix('{').and_then(|p| p.strip_suffix('}')) {
-                Some(at) => values.get(at.parse::<usize>().ok()?).cloned(),
-                None => (!part.contains('{')).then(|| format!("'{part}'")),
+                Some(at) if !at.contains('{') => values.get(at.parse::<usize>().ok()?).cloned(),
+                // A name of several pieces stays a call of its own.
+                _ if part.contains('{') => Some(format!("format('{part}', {})", values.join(", "))),
+                _ => Some(format!("'{part}'")),
             };
             let Some(parts) = pattern.split('/').map(part).collect::<Option<Vec<_>>>() else {
                 return whole();
@@ -299,7 +300,8 @@ mod tests {
             ("[format('{0}/{1}', parameters('a'), 'web')]", &["[parameters('a')]", "web"]),
             ("[concat('x', variables('n'), '/', 'y')]", &["[concat('x', variables('n'))]", "y"]),
             ("[concat(variables('hub'), '-vnet')]", &["[concat(variables('hub'), '-vnet')]"]),
-            ("[format('{0}-{1}/x', 'a', 'b')]", &["[format('{0}-{1}/x', 'a', 'b')]"]),
+            ("[format('{0}-{1}/x', v(), 'b')]", &["[format('{0}-{1}', v(), 'b')]", "x"]),
+            ("[format('{0}/{7}', 'a')]", &["[format('{0}/{7}', 'a')]"]),
             ("[parameters('x')]", &["[parameters('x')]"]),
             ("[concat('a', ')]", &["[concat('a', ')]"]),
         ] {

@@ -10,7 +10,7 @@ use super::outcomes;
 use super::places::Position;
 use super::report::{CaseReport, Item, Outcome};
 use super::rows;
-use super::schema::{Case, ExpectedTable, Given, Words, prefix, words_of};
+use super::schema::{Case, ExpectedTable, Given, OnPrem, Words, prefix, words_of};
 use super::steps::{Moment, moment};
 use super::translate::{Reading, Scene, translate};
 
@@ -46,8 +46,10 @@ fn lay(given: &mut Given, more: &Given) {
             None => given.gateways.items.push(gateway.clone()),
         }
     }
-    if let (Some(found), Some(server)) = (&mut given.route_server, &more.route_server) {
-        found.learned.items.extend(server.learned.items.iter().cloned());
+    match (&mut given.route_server, &more.route_server) {
+        (Some(found), Some(server)) => found.learned.items.extend(server.learned.items.iter().cloned()),
+        (None, Some(server)) => given.route_server = Some(server.clone()),
+        (_, None) => {}
     }
     for server in more.route_servers.iter() {
         if let Some(found) = given.route_servers.items.iter_mut().find(|s| s.name == server.name) {
@@ -65,7 +67,14 @@ fn lay(given: &mut Given, more: &Given) {
             None => given.circuits.items.push(circuit.clone()),
         }
     }
-    given.on_prem.items.extend(more.on_prem.items.iter().cloned());
+    for site in more.on_prem.iter() {
+        let same = |s: &&mut OnPrem| s.names().next().is_some() && s.names().next() == site.names().next();
+        match given.on_prem.items.iter_mut().find(same) {
+            Some(found) => found.learns.0.extend(site.learns.0.iter().cloned()),
+            None => given.on_prem.items.push(site.clone()),
+        }
+    }
+    given.overlays.items.extend(more.overlays.items.iter().cloned());
     given.peerings.items.extend(more.peerings.items.iter().cloned());
 }
 
@@ -121,7 +130,8 @@ impl Stage {
                 told |= !supplement.when.is_empty();
                 lay(&mut given, &supplement.given);
                 declared.extend(supplement.given.circuits.iter().flat_map(|c| c.on_prem.prefixes()));
-                declared.extend(supplement.given.on_prem.iter().flat_map(|s| s.announces.prefixes()));
+                let sites = supplement.given.on_prem.iter();
+                declared.extend(sites.flat_map(|s| s.announces.prefixes().chain(s.learns.prefixes())));
             }
         }
         let moment = match moment(&given, when) {

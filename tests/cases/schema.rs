@@ -116,11 +116,11 @@ pub(crate) struct Case {
     #[serde(default)]
     pub(crate) expect: Expect,
     #[serde(default, rename = "families")]
-    _families: Words,
+    pub(crate) _families: Words,
     #[serde(default, rename = "source")]
-    _source: Words,
+    pub(crate) _source: Words,
     #[serde(default, rename = "notes")]
-    _notes: Words,
+    pub(crate) _notes: Words,
     #[serde(flatten)]
     pub(crate) extra: Extra,
 }
@@ -153,6 +153,8 @@ pub(crate) struct Given {
     pub(crate) nsg: Words,
     pub(crate) change: Words,
     pub(crate) fix: Value,
+    /// Not of the schema: supplied where appliances need a tunnel between them.
+    pub(crate) overlays: List<Overlay>,
     /// What is not known, or only told: reported, without meaning for the topology.
     pub(crate) unknown: Words,
     pub(crate) note: Words,
@@ -171,9 +173,9 @@ pub(crate) struct Vnet {
     pub(crate) private_endpoints: Words,
     pub(crate) uses_remote_gateway: Option<String>,
     #[serde(rename = "role")]
-    _role: Words,
+    pub(crate) _role: Words,
     #[serde(rename = "note")]
-    _note: Words,
+    pub(crate) _note: Words,
     #[serde(flatten)]
     pub(crate) extra: Extra,
 }
@@ -188,9 +190,9 @@ pub(crate) struct Subnet {
     pub(crate) private_endpoint_udr_support: bool,
     pub(crate) vms: Vms,
     #[serde(rename = "role")]
-    _role: Words,
+    pub(crate) _role: Words,
     #[serde(rename = "note")]
-    _note: Words,
+    pub(crate) _note: Words,
     #[serde(flatten)]
     pub(crate) extra: Extra,
 }
@@ -227,6 +229,15 @@ pub(crate) struct Gateway {
     pub(crate) learned: List<Learned>,
     #[serde(flatten)]
     pub(crate) extra: Extra,
+}
+
+/// A tunnel between two appliances that a supplement declares, with the prefixes behind each.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Overlay {
+    pub(crate) a: String,
+    pub(crate) behind_a: Words,
+    pub(crate) b: String,
+    pub(crate) behind_b: Words,
 }
 
 /// A route that a supplement declares to be learned.
@@ -284,6 +295,8 @@ pub(crate) struct OnPrem {
     pub(crate) as_path: Words,
     pub(crate) ibgp_to: Words,
     pub(crate) terminates_on: Option<String>,
+    /// Not of the schema: supplied where the source leaves out what BGP told the site.
+    pub(crate) learns: Words,
     #[serde(flatten)]
     pub(crate) extra: Extra,
 }
@@ -346,7 +359,7 @@ pub(crate) struct LoadBalancer {
     pub(crate) frontend: Words,
     pub(crate) backends: Words,
     #[serde(rename = "note")]
-    _note: Words,
+    pub(crate) _note: Words,
     #[serde(flatten)]
     pub(crate) extra: Extra,
 }
@@ -362,7 +375,7 @@ pub(crate) struct RouteServer {
     pub(crate) peers: Words,
     pub(crate) learned: List<Learned>,
     #[serde(rename = "asn")]
-    _asn: Words,
+    pub(crate) _asn: Words,
     #[serde(flatten)]
     pub(crate) extra: Extra,
 }
@@ -484,7 +497,7 @@ pub(crate) struct ExpectedTable {
     #[serde(default)]
     pub(crate) absent: List<ExpectedRow>,
     #[serde(default, rename = "notes")]
-    _notes: Words,
+    pub(crate) _notes: Words,
     #[serde(flatten)]
     pub(crate) extra: Extra,
 }
@@ -499,7 +512,7 @@ pub(crate) struct ExpectedRow {
     pub(crate) next_hop_type: Option<String>,
     pub(crate) next_hop_ip: Words,
     #[serde(rename = "note")]
-    _note: Words,
+    pub(crate) _note: Words,
     #[serde(flatten)]
     pub(crate) extra: Extra,
 }
@@ -524,7 +537,7 @@ pub(crate) struct ExpectedAnswer {
     pub(crate) route_table: Option<String>,
     pub(crate) reason: Option<String>,
     #[serde(rename = "why")]
-    _why: Words,
+    pub(crate) _why: Words,
     #[serde(flatten)]
     pub(crate) extra: Extra,
 }

@@ -7,7 +7,7 @@ use azroute::model::{
     AddressPrefix, Advertisement, Asn, AzureFirewall, Backend, BgpConnection, CircuitPeering, Connection,
     ConnectionType, Document, ExpressRouteCircuit, FrontendIpConfiguration, GatewayType,
     HubVirtualNetworkConnection, LearnedRoute, LoadBalancer, LocalNetworkGateway, NetworkInterface,
-    NetworkSecurityGroup, NetworkVirtualAppliance, NoneProfile, OnPremisesSite, OverlayTunnel, PeeringType,
+    NetworkSecurityGroup, NetworkVirtualAppliance, NoneProfile, OnPremisesNextHop, OnPremisesRoute, OnPremisesSite, OverlayTunnel, PeeringType,
     PrivateEndpoint, PrivateEndpointNetworkPolicies, ResourceId, RouteNextHopType, RouteServer, RouteTable,
     ServiceEndpoint, Snat, Subnet, TunnelEnd, UserDefinedRoute, VirtualHub, VirtualNetwork,
     VirtualNetworkGateway, VirtualNetworkPeering,
@@ -1563,7 +1563,10 @@ impl Translator<'_> {
         for gate in 0..self.gateways.len() {
             let name = self.gateways[gate].name.clone();
             let Some(given) = self.gateways[gate].index.and_then(|g| given.gateways.get(g)) else { continue };
-            let routes: Vec<LearnedRoute> = given.learned.iter().filter_map(learned).collect();
+            let mut routes: Vec<LearnedRoute> = given.learned.iter().filter_map(learned).collect();
+            for route in &mut routes {
+                route.connection = self.connection_of(gate, &route.as_path);
+            }
             declared.extend(routes.iter().map(|r| r.prefix));
             if let Some(gateway) = self.gateway_mut(&name) {
                 gateway.learned_routes.extend(routes);
@@ -1585,6 +1588,59 @@ impl Translator<'_> {
             }
         }
         self.scene.declared = declared.into_iter().collect();
+        for overlay in given.overlays.iter() {
+            self.scene.document.overlay_tunnels.push(OverlayTunnel {
+                id: id("overlayTunnels", &format!("{} - {}", overlay.a, overlay.b)),
+                a: TunnelEnd { node: nva_id(&overlay.a), prefixes: overlay.behind_a.prefixes().collect() },
+                b: TunnelEnd { node: nva_id(&overlay.b), prefixes: overlay.behind_b.prefixes().collect() },
+                encrypted: true,
+            });
+        }
+        for site in given.on_prem.iter() {
+            let me = site_id(site);
+            let document = &self.scene.document;
+            let circuits = document
+                .express_route_circuits
+                .iter()
+                .filter(|c| c.primary.edge_router.as_ref() == Some(&me))
+                .map(|c| OnPremisesNextHop::Circuit {
+                    circuit: c.id.clone(),
+                    peering: PeeringType::AzurePrivatePeering,
+                    link: None,
+                });
+            let at = |c: &&Connection| {
+                document.local_network_gateways.iter().any(|l| l.id == c.peer && l.site.as_ref() == Some(&me))
+            };
+            let connections =
+                document.connections.iter().filter(at).map(|c| OnPremisesNextHop::Connection(c.id.clone()));
+            let ways: Vec<OnPremisesNextHop> = circuits.chain(connections).collect();
+            let mut routes = Vec::new();
+            for prefix in site.learns.prefixes() {
+                let learned = |way: &OnPremisesNextHop| OnPremisesRoute {
+                    prefix,
+                    next_hop: way.clone(),
+                    local_preference: 100,
+                };
+                routes.extend(ways.iter().map(learned));
+            }
+            if let Some(made) = self.scene.document.on_premises_sites.iter_mut().find(|s| s.id == me) {
+                made.routes.extend(routes);
+            }
+        }
+    }
+
+    /// The connection over which a gateway hears this path: that to the neighbour of its newest number.
+    fn connection_of(&self, gate: usize, path: &[Asn]) -> Option<ResourceId> {
+        let newest = path.first()?;
+        let at = gateway_id(&self.gateways[gate].name);
+        let document = &self.scene.document;
+        let far = |c: &&Connection| {
+            let local = document.local_network_gateways.iter().find(|l| l.id == c.peer).and_then(|l| l.asn);
+            let remote = document.virtual_network_gateways.iter().find(|g| g.id == c.peer).map(|g| g.asn);
+            local.or(remote) == Some(*newest)
+        };
+        let mut found = document.connections.iter().filter(|c| c.virtual_network_gateway == at).filter(far);
+        found.next().map(|c| c.id.clone())
     }
 }
 

@@ -9,10 +9,10 @@ use azroute::resolve::{Answer, Disposition, DispositionKind, DropReason, Flow, H
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::places::{Position, host};
+use super::places::{Position, host, id};
 use super::report::{Item, Outcome};
 use super::rows::is_masked;
-use super::schema::{ExpectedAnswer, ExpectedFlow, prefix, words_of};
+use super::schema::{ExpectedAnswer, ExpectedFlow, Given, Words, prefix, words_of};
 use super::translate::{SERVICE, Scene, nva_id};
 
 /// What was compared of an outcome, and what was not.
@@ -83,6 +83,13 @@ fn source(scene: &Scene, text: &str) -> Result<(Source, Option<IpAddr>), String>
             } else {
                 Err(format!("{text} is connected to nothing that is given"))
             }
+        }
+        // What a gateway does is what happens to a host of its network.
+        Some(Position::Other(id)) if id.as_str().starts_with("gateways/") => {
+            let gateway = scene.document.virtual_network_gateways.iter().find(|g| g.id == id);
+            let spot = gateway.and_then(|g| places.default_spot(g.virtual_network.name()));
+            let spot = spot.ok_or_else(|| format!("{text} is in no network"))?;
+            Ok((Source::Position(places.subnet_id(spot)), places.spots[spot].prefix.map(|p| host(p, 0))))
         }
         Some(Position::Other(_)) => Err(format!("a packet starts at a host, and {text} is none")),
         None => Err(format!("`{text}` is no place of the case")),
@@ -269,6 +276,17 @@ fn at(hop: &Hop, ids: &[ResourceId]) -> bool {
 fn element(scene: &Scene, text: &str) -> Option<(Vec<ResourceId>, Option<IpAddr>)> {
     let text = super::places::bare(text);
     let mut ids = Vec::new();
+    // "X or Y": either.
+    if let Some((one, other)) = text.split_once(" or ") {
+        for part in [one, other] {
+            ids.extend(element(scene, part)?.0);
+        }
+        return Some((ids, None));
+    }
+    let is_circuit = |id: &ResourceId| scene.document.express_route_circuits.iter().any(|c| c.id == *id);
+    if let Some(circuit) = text.strip_suffix(" circuit").map(|n| id("circuits", n)).filter(is_circuit) {
+        return Some((vec![circuit], None));
+    }
     let mut address = text.parse::<IpAddr>().ok();
     if let Some(id) = scene.places.other(&text) {
         ids.push(id);
@@ -374,6 +392,84 @@ fn shown(answer: &Answer) -> String {
     let path = answer.path();
     let hops: Vec<String> = path.hops().iter().map(|hop| hop.place.to_string()).collect();
     format!("{} => {}", hops.join(" > "), path.disposition())
+}
+
+/// Compares a row `{at, prefix, next_hops}` of a small result table, or `{next_hop, preferred}`: next hops are compared
+/// as the circuits that they stand for.
+pub(crate) fn compare_result(
+    key: &str,
+    row: &Value,
+    given: &Given,
+    scene: &Scene,
+    network: &Network,
+) -> Option<Item> {
+    let words = |name: &str| -> Words {
+        row.get(name).and_then(|v| serde_json::from_value(v.clone()).ok()).unwrap_or_default()
+    };
+    let at = row.get("at").and_then(Value::as_str).unwrap_or("VNet");
+    let preferred = row.get("preferred").and_then(Value::as_bool);
+    let (shown, net) = match (preferred, row.get("prefix").and_then(Value::as_str).and_then(prefix)) {
+        (None, Some(net)) => (words("next_hops"), net),
+        (Some(_), _) => (words("next_hop"), given.circuits.first()?.on_prem.prefixes().next()?),
+        _ => return None,
+    };
+    if shown.is_empty() {
+        return None;
+    }
+    // The next hops that stand for a circuit here.
+    let hops = |circuit: &super::schema::Circuit| -> Vec<IpAddr> {
+        let here = circuit.next_hops_at.iter().filter(|(v, _)| v.eq_ignore_ascii_case(at)).map(|(_, w)| w);
+        let site = given.on_prem.iter().filter(|s| s.names().any(|n| n.eq_ignore_ascii_case(at)));
+        let edge = site.flat_map(|s| &s.ce_next_hops).filter(|(ce, _)| Some(*ce) == circuit.ce.as_ref());
+        let plain = preferred.map(|_| &circuit.next_hops);
+        here.chain(edge.map(|(_, w)| w))
+            .chain(plain)
+            .flat_map(|w| w.addresses().collect::<Vec<_>>())
+            .collect()
+    };
+    let stands = |circuit: &&super::schema::Circuit| {
+        hops(circuit).iter().any(|ip| shown.addresses().any(|s| s == *ip))
+    };
+    let wanted: BTreeSet<ResourceId> =
+        given.circuits.iter().filter(stands).map(|c| id("circuits", &c.name)).collect();
+    let told: usize = given.circuits.iter().filter(stands).map(|c| hops(c).len()).sum();
+    let text = super::schema::words_of(row);
+    if wanted.is_empty() || told != shown.0.len() {
+        return Some(Item::new(
+            key,
+            text,
+            Outcome::NotComparable("next hops of no circuit that is given".to_owned()),
+        ));
+    }
+    let (from, _) = source(scene, at).ok()?;
+    let to = host_of(net);
+    let outcome = match network.resolve(from, to) {
+        Err(error) => Outcome::Different(format!("no answer: {error}")),
+        Ok(answer) => {
+            let circuits = scene.document.express_route_circuits.iter().map(|c| &c.id);
+            let passed: BTreeSet<ResourceId> =
+                circuits.filter(|c| answer.paths().take(64).any(|p| p.passes(c))).cloned().collect();
+            let right = match preferred {
+                None => passed == wanted,
+                Some(preferred) => wanted.iter().all(|c| passed.contains(c)) == preferred,
+            };
+            if right {
+                Outcome::Equal
+            } else {
+                Outcome::Different(format!("the path is {}", shown_all(&answer)))
+            }
+        }
+    };
+    Some(Item::new(key, text, outcome))
+}
+
+fn shown_all(answer: &Answer) -> String {
+    let mut seen: Vec<String> = Vec::new();
+    for path in answer.paths().take(8) {
+        let hops: Vec<String> = path.hops().iter().map(|hop| hop.place.to_string()).collect();
+        seen.push(format!("{} => {}", hops.join(" > "), path.disposition()));
+    }
+    seen.join(" | ")
 }
 
 /// Compares what security rules do to a flow, where the case gives both ends with ports.

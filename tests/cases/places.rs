@@ -149,16 +149,16 @@ impl Places {
         }
         let lower = text.to_ascii_lowercase();
         // "X in V", "X in V S".
-        if let Some((what, place)) = lower.split_once(" in ") {
-            if let Some(found) = self.find_in(what, place) {
-                return Some(found);
-            }
+        if let Some((what, place)) = lower.split_once(" in ")
+            && let Some(found) = self.find_in(what, place)
+        {
+            return Some(found);
         }
         for prefix in ["a ", "the ", "any ", "each ", "nic of ", "nics of ", "vm of "] {
-            if let Some(rest) = lower.strip_prefix(prefix) {
-                if let Some(found) = self.find(rest) {
-                    return Some(found);
-                }
+            if let Some(rest) = lower.strip_prefix(prefix)
+                && let Some(found) = self.find(rest)
+            {
+                return Some(found);
             }
         }
         for suffix in [" outside nic", " inside nic", " nic", " nics", " vm", " vms", " subnet", "vm"] {
@@ -172,14 +172,14 @@ impl Places {
         // "<network>-<machine>".
         for vnet in &self.vnets {
             let stem = vnet.to_ascii_lowercase();
-            if let Some(rest) = lower.strip_prefix(&stem) {
-                if rest.starts_with(['-', ' ', '/']) {
-                    let name = rest.trim_start_matches(['-', ' ', '/']);
-                    return self
-                        .station(name, Some(vnet))
-                        .or_else(|| self.spot(name, Some(vnet)))
-                        .or_else(|| self.in_vnet(vnet));
-                }
+            if let Some(rest) = lower.strip_prefix(&stem)
+                && rest.starts_with(['-', ' ', '/'])
+            {
+                let name = rest.trim_start_matches(['-', ' ', '/']);
+                return self
+                    .station(name, Some(vnet))
+                    .or_else(|| self.spot(name, Some(vnet)))
+                    .or_else(|| self.in_vnet(vnet));
             }
         }
         // "testvm2" of "testvnet2".
@@ -192,10 +192,10 @@ impl Places {
         if let Some(vnet) = self.vnet(place) {
             return self.station(what, Some(vnet)).or_else(|| self.in_vnet(vnet));
         }
-        if let Some((vnet, subnet)) = place.split_once(' ') {
-            if let Some(vnet) = self.vnet(vnet) {
-                return self.station(what, Some(vnet)).or_else(|| self.spot(subnet, Some(vnet)));
-            }
+        if let Some((vnet, subnet)) = place.split_once(' ')
+            && let Some(vnet) = self.vnet(vnet)
+        {
+            return self.station(what, Some(vnet)).or_else(|| self.spot(subnet, Some(vnet)));
         }
         self.spot(place, None)
     }

@@ -112,6 +112,7 @@ struct Stage {
     network: Result<Network, String>,
     remarks: Vec<String>,
     declared: Vec<IpNet>,
+    given: Given,
 }
 
 impl Stage {
@@ -158,7 +159,7 @@ impl Stage {
             }
         }
         declared.extend(&scene.declared);
-        Ok(Self { scene, network, remarks, declared })
+        Ok(Self { scene, network, remarks, declared, given: moment.given })
     }
 }
 
@@ -207,7 +208,11 @@ fn read_as(case: &Case, reading: Reading, supplements: &[Supplement]) -> CaseRep
         .iter()
         .map(|t| &t.when)
         .chain(case.expect.resolve.iter().map(|r| &r.when));
-    for when in whens.chain(case.expect.nsg.iter().map(|f| &f.when)) {
+    let results: &[Value] =
+        case.expect.extra.get("table").and_then(Value::as_array).map_or(&[], Vec::as_slice);
+    let when_of = |row: &Value| row.get("when").and_then(Value::as_str).map(str::to_owned);
+    let of_results: Vec<Option<String>> = results.iter().map(when_of).collect();
+    for when in whens.chain(case.expect.nsg.iter().map(|f| &f.when)).chain(&of_results) {
         if !stages.iter().any(|(w, _)| w == when) {
             let stage = Stage::new(case, when.as_deref(), reading, supplements);
             note(&stage);
@@ -280,7 +285,15 @@ fn read_as(case: &Case, reading: Reading, supplements: &[Supplement]) -> CaseRep
             ),
         });
     }
-    told(case, &mut report);
+    let mut compared = Vec::new();
+    for (j, (row, when)) in results.iter().zip(&of_results).enumerate() {
+        if let Some(Ok(Stage { network: Ok(network), scene, given, .. })) = stage(when) {
+            let item = outcomes::compare_result(&format!("table[{j}]"), row, given, scene, network);
+            compared.extend(item.is_some().then_some(j));
+            report.items.extend(item);
+        }
+    }
+    told(case, &compared, &mut report);
     report
 }
 
@@ -326,7 +339,7 @@ fn table_items(key: &str, table: &ExpectedTable, stage: &Stage) -> Vec<Item> {
 }
 
 /// What no answer of the engine can be held against: listed by key.
-fn told(case: &Case, report: &mut CaseReport) {
+fn told(case: &Case, compared: &[usize], report: &mut CaseReport) {
     let mut add = |key: String, text: String, why: &str| {
         report.items.push(Item::new(key, text, Outcome::NotComparable(why.to_owned())));
     };
@@ -350,6 +363,9 @@ fn told(case: &Case, report: &mut CaseReport) {
         match value {
             Value::Array(list) => {
                 for (j, member) in list.iter().enumerate() {
+                    if section == "table" && compared.contains(&j) {
+                        continue;
+                    }
                     add(format!("{section}[{j}]"), words_of(member), why);
                 }
             }

@@ -267,9 +267,18 @@ pub(crate) struct Circuit {
     pub(crate) peering: Option<String>,
     pub(crate) primary: Option<String>,
     pub(crate) secondary: Option<String>,
+    /// The customer's edge router.
+    pub(crate) ce: Option<String>,
+    pub(crate) next_hops_at: BTreeMap<String, Words>,
     /// Set by a step: links that are down.
     #[serde(skip)]
     pub(crate) down: bool,
+    /// Set by a step: how often the edge prepends on a prefix.
+    #[serde(skip)]
+    pub(crate) prepends: Vec<(IpNet, usize)>,
+    /// Set by a step: what the site prefers here, with its local preference.
+    #[serde(skip)]
+    pub(crate) preferred: Vec<(IpNet, u32)>,
     #[serde(flatten)]
     pub(crate) extra: Extra,
 }
@@ -295,6 +304,10 @@ pub(crate) struct OnPrem {
     pub(crate) as_path: Words,
     pub(crate) ibgp_to: Words,
     pub(crate) terminates_on: Option<String>,
+    pub(crate) ce_next_hops: BTreeMap<String, Words>,
+    /// Set by a step: how often it prepends on a prefix.
+    #[serde(skip)]
+    pub(crate) prepends: Vec<(IpNet, usize)>,
     /// Not of the schema: supplied where the source leaves out what BGP told the site.
     pub(crate) learns: Words,
     #[serde(flatten)]

@@ -5,7 +5,9 @@
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::schema::{Circuit, Connection, Given, Peering, Route, RouteServer, RouteTable, Words, prefix};
+use super::schema::{
+    Circuit, Connection, Given, OnPrem, Peering, Route, RouteServer, RouteTable, Words, prefix,
+};
 
 /// The topology of one moment of a case.
 #[derive(Clone, Debug)]
@@ -26,12 +28,13 @@ pub(crate) fn moment(given: &Given, when: Option<&str>) -> Result<Moment, String
     let phrase = when.unwrap_or("").trim();
     let change = given.change.text();
     let about_change = !change.is_empty() && is_before(phrase);
-    if !change.is_empty() && !about_change {
-        if let Err(rest) = carry_out(&mut moment, &change) {
-            moment.remarks.push(format!("change not understood: {rest}"));
-            if is_after(phrase) {
-                return Err(rest);
-            }
+    if !change.is_empty()
+        && !about_change
+        && let Err(rest) = carry_out(&mut moment, &change)
+    {
+        moment.remarks.push(format!("change not understood: {rest}"));
+        if is_after(phrase) {
+            return Err(rest);
         }
     }
     if !phrase.is_empty() {
@@ -49,6 +52,33 @@ fn complete(mut given: Given, remarks: &mut Vec<String>) -> Given {
     named.sort();
     named.dedup();
     named.retain(|name| !known.iter().any(|k| k.eq_ignore_ascii_case(name)));
+    // A prefix that the case tells apart from its circuits is behind each of them.
+    if let Some(net) = given.extra.get("prefix").and_then(Value::as_str).filter(|t| prefix(t).is_some()) {
+        let net = net.to_owned();
+        for circuit in &mut given.circuits.items {
+            if circuit.on_prem.is_empty() && circuit.on_prem_advertises.is_empty() {
+                circuit.on_prem.0.push(net.clone());
+            }
+        }
+        given.extra.remove("prefix");
+    }
+    // "<router> and <router> also peer with each other".
+    let mesh = given.extra.remove("ibgp").unwrap_or_default();
+    if let Some(text) = mesh.as_str().map(str::to_ascii_lowercase) {
+        let names = |site: &OnPrem| site.names().map(str::to_owned).collect::<Vec<_>>();
+        let said = |site: &OnPrem| {
+            site.names()
+                .find(|n| text.split_whitespace().any(|w| w.eq_ignore_ascii_case(n)))
+                .map(str::to_owned)
+        };
+        let members: Vec<String> = given.on_prem.iter().filter_map(said).collect();
+        for site in &mut given.on_prem.items {
+            let own = names(site);
+            if members.iter().any(|m| own.contains(m)) {
+                site.ibgp_to.0.extend(members.iter().filter(|m| !own.contains(m)).cloned());
+            }
+        }
+    }
     let links = given.extra.remove("links").unwrap_or_default();
     let to_all = links.as_str().is_some_and(|text| text.to_ascii_lowercase().contains("both vnets"));
     for name in named {
@@ -202,6 +232,18 @@ fn single(moment: &mut Moment, phrase: &str) -> bool {
         }
         return false;
     }
+    // "local preference 150 for <prefix> at <edge> and for <prefix> at <edge>".
+    if let Some(rest) = lower.strip_prefix("local preference ") {
+        return preference(given, rest);
+    }
+    // "<edge> uplinks down".
+    if let Some(edge) = lower.strip_suffix(" uplinks down") {
+        let at = |c: &&mut Circuit| c.ce.as_deref().is_some_and(|ce| ce.eq_ignore_ascii_case(edge));
+        return given.circuits.items.iter_mut().find(at).is_some_and(|circuit| {
+            circuit.down = true;
+            true
+        });
+    }
     // "<table> present", "route <name> present", and the same with "absent".
     if let Some(name) = lower.strip_suffix(" present").or_else(|| lower.strip_suffix(" absent")) {
         let absent = lower.ends_with("absent");
@@ -247,12 +289,70 @@ fn single(moment: &mut Moment, phrase: &str) -> bool {
         }
         return false;
     }
-    announcement(moment, &lower, &words)
+    announcement(moment, &words)
 }
 
-/// "<speaker> [also] announces <prefixes>", "<speaker> prepends its AS number on <prefix>".
-fn announcement(moment: &mut Moment, lower: &str, words: &[&str]) -> bool {
-    let Some(at) = words.iter().position(|w| ["announces", "advertises", "prepends"].contains(w)) else {
+/// "150 for <prefix> at <edge> and for <prefix> at <edge>".
+fn preference(given: &mut Given, text: &str) -> bool {
+    let Some((number, places)) = text.split_once(" for ") else { return false };
+    let Ok(number) = number.trim().parse::<u32>() else { return false };
+    for place in places.split(" and for ") {
+        let Some((net, edge)) = place.split_once(" at ") else { return false };
+        let Some(net) = prefix(net) else { return false };
+        let at = |c: &&mut Circuit| c.ce.as_deref().is_some_and(|ce| ce.eq_ignore_ascii_case(edge.trim()));
+        match given.circuits.items.iter_mut().find(at) {
+            Some(circuit) => circuit.preferred.push((net, number)),
+            None => return false,
+        }
+    }
+    true
+}
+
+/// "<speaker> prepends <number> once on <prefix>", several joined by commas or `and`.
+fn prepends(given: &mut Given, text: &str) -> bool {
+    // A clause starts with the word before its verb.
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let verbs: Vec<usize> = (0..words.len()).filter(|i| words[*i] == "prepends").collect();
+    for (n, verb) in verbs.iter().enumerate() {
+        let end = verbs.get(n + 1).map_or(words.len(), |next| next - 1);
+        let (Some(speaker), Some(rest)) = (verb.checked_sub(1).map(|i| words[i]), words.get(verb + 1..end))
+        else {
+            return false;
+        };
+        let mut times = 1;
+        let mut on: Vec<IpNet> = Vec::new();
+        for word in rest {
+            let word = word.trim_end_matches([',', '.']);
+            match word {
+                "twice" | "two" => times = 2,
+                "three" => times = 3,
+                "four" => times = 4,
+                _ => on.extend(word.contains('/').then(|| prefix(word)).flatten()),
+            }
+        }
+        if on.is_empty() {
+            return false;
+        }
+        let told = on.into_iter().map(|net| (net, times));
+        let named = |name: &str| name.eq_ignore_ascii_case(speaker);
+        if let Some(nva) = given.nvas.items.iter_mut().find(|n| named(&n.name)) {
+            nva.prepends.extend(told);
+        } else if let Some(site) = given.on_prem.items.iter_mut().find(|s| s.names().any(named)) {
+            site.prepends.extend(told);
+        } else if let Some(circuit) =
+            given.circuits.items.iter_mut().find(|c| c.ce.as_deref().is_some_and(named))
+        {
+            circuit.prepends.extend(told);
+        } else {
+            return false;
+        }
+    }
+    !verbs.is_empty()
+}
+
+/// "<speaker> [also] announces <prefixes>".
+fn announcement(moment: &mut Moment, words: &[&str]) -> bool {
+    let Some(at) = words.iter().position(|w| ["announces", "advertises"].contains(w)) else {
         return false;
     };
     let speaker = words[..at].join(" ");
@@ -273,15 +373,8 @@ fn announcement(moment: &mut Moment, lower: &str, words: &[&str]) -> bool {
     let texts = || prefixes.iter().map(ToString::to_string);
     let given = &mut moment.given;
     if let Some(nva) = given.nvas.items.iter_mut().find(|n| n.name.eq_ignore_ascii_case(&speaker)) {
-        if lower.contains(" prepends ") {
-            nva.prepends.extend(prefixes.iter().map(|p| (*p, 1)));
-        } else {
-            nva.announces.0.extend(texts());
-        }
+        nva.announces.0.extend(texts());
         return true;
-    }
-    if lower.contains(" prepends ") {
-        return false;
     }
     let sites = &mut given.on_prem.items;
     let one = sites.len() == 1 && ["branch", "site", "on-premises", "customer"].contains(&&*speaker);
@@ -314,17 +407,20 @@ fn carry_out(moment: &mut Moment, change: &str) -> Result<(), String> {
         rest = first.to_owned();
     }
     // "<site> uses AS <number>".
+    if rest.contains(" prepends ") {
+        return if prepends(&mut moment.given, &rest) { Ok(()) } else { Err(change.to_owned()) };
+    }
     let words: Vec<&str> = rest.split_whitespace().collect();
-    if let [site, "uses", "as", number] = words[..] {
-        if let (Ok(number), Some(site)) = (
+    if let [site, "uses", "as", number] = words[..]
+        && let (Ok(number), Some(site)) = (
             number.parse(),
             moment.given.on_prem.items.iter_mut().find(|s| s.names().any(|n| n.eq_ignore_ascii_case(site))),
-        ) {
-            site.asn = Some(number);
-            return Ok(());
-        }
+        )
+    {
+        site.asn = Some(number);
+        return Ok(());
     }
-    if announcement(moment, &rest, &words) { Ok(()) } else { Err(change.to_owned()) }
+    if announcement(moment, &words) { Ok(()) } else { Err(change.to_owned()) }
 }
 
 /// `given.fix`: a route table for one subnet.

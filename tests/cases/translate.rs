@@ -7,10 +7,10 @@ use azroute::model::{
     AddressPrefix, Advertisement, Asn, AzureFirewall, Backend, BgpConnection, CircuitPeering, Connection,
     ConnectionType, Document, ExpressRouteCircuit, FrontendIpConfiguration, GatewayType,
     HubVirtualNetworkConnection, LearnedRoute, LoadBalancer, LocalNetworkGateway, NetworkInterface,
-    NetworkSecurityGroup, NetworkVirtualAppliance, NoneProfile, OnPremisesNextHop, OnPremisesRoute, OnPremisesSite, OverlayTunnel, PeeringType,
-    PrivateEndpoint, PrivateEndpointNetworkPolicies, ResourceId, RouteNextHopType, RouteServer, RouteTable,
-    ServiceEndpoint, Snat, Subnet, TunnelEnd, UserDefinedRoute, VirtualHub, VirtualNetwork,
-    VirtualNetworkGateway, VirtualNetworkPeering,
+    NetworkSecurityGroup, NetworkVirtualAppliance, NoneProfile, OnPremisesNextHop, OnPremisesRoute,
+    OnPremisesSite, OverlayTunnel, PeeringType, PrivateEndpoint, PrivateEndpointNetworkPolicies, ResourceId,
+    RouteNextHopType, RouteServer, RouteTable, ServiceEndpoint, Snat, Subnet, TunnelEnd, UserDefinedRoute,
+    VirtualHub, VirtualNetwork, VirtualNetworkGateway, VirtualNetworkPeering,
 };
 use ipnet::IpNet;
 
@@ -336,10 +336,10 @@ impl Translator<'_> {
         if names.is_empty() {
             names.extend(self.gateways.iter().filter(|g| g.express_route).map(|g| g.name.clone()));
         }
-        if names.is_empty() {
-            if let [one] = &self.networks[..] {
-                names.push(one.name.clone());
-            }
+        if names.is_empty()
+            && let [one] = &self.networks[..]
+        {
+            names.push(one.name.clone());
         }
         names
     }
@@ -451,18 +451,18 @@ impl Translator<'_> {
         for i in 0..self.gateways.len() {
             let vnet = self.gateways[i].vnet.clone();
             let at = self.named_spot(&vnet, "GatewaySubnet", false);
-            if self.scene.places.spots[at].prefix.is_none() {
-                if let Some(gateway) = self.gateways[i].index.and_then(|g| given.gateways.get(g)) {
-                    let ips = gateway.bgp_ip.addresses().chain(gateway.bgp_ips.addresses());
-                    let space = self.networks.iter().find(|n| same(&n.name, &vnet)).map(|n| n.space.clone());
-                    let inside = |ip: &IpAddr| space.iter().flatten().any(|p| p.contains(ip));
-                    let ips: Vec<IpAddr> = ips
-                        .chain(gateway.instance_ips.addresses())
-                        .chain(gateway.private_ip.addresses())
-                        .filter(inside)
-                        .collect();
-                    self.scene.places.spots[at].addresses.extend(ips);
-                }
+            if self.scene.places.spots[at].prefix.is_none()
+                && let Some(gateway) = self.gateways[i].index.and_then(|g| given.gateways.get(g))
+            {
+                let ips = gateway.bgp_ip.addresses().chain(gateway.bgp_ips.addresses());
+                let space = self.networks.iter().find(|n| same(&n.name, &vnet)).map(|n| n.space.clone());
+                let inside = |ip: &IpAddr| space.iter().flatten().any(|p| p.contains(ip));
+                let ips: Vec<IpAddr> = ips
+                    .chain(gateway.instance_ips.addresses())
+                    .chain(gateway.private_ip.addresses())
+                    .filter(inside)
+                    .collect();
+                self.scene.places.spots[at].addresses.extend(ips);
             }
         }
         for nva in given.nvas.iter() {
@@ -804,10 +804,11 @@ impl Translator<'_> {
         // Tables that the case binds to nothing belong to the places whose tables it shows.
         let mut shown: Vec<usize> = Vec::new();
         for position in positions {
-            if let Some(Position::Azure { spot, .. }) = self.scene.places.find(position) {
-                if !shown.contains(&spot) && !pairs.iter().any(|(s, _)| *s == spot) {
-                    shown.push(spot);
-                }
+            if let Some(Position::Azure { spot, .. }) = self.scene.places.find(position)
+                && !shown.contains(&spot)
+                && !pairs.iter().any(|(s, _)| *s == spot)
+            {
+                shown.push(spot);
             }
         }
         let loose: Vec<String> = self
@@ -839,10 +840,10 @@ impl Translator<'_> {
                 None => self.unused(format!("route table {name}: on no subnet")),
             }
         }
-        if !self.given.routes_in_table.is_empty() {
-            if let Some(Position::Azure { spot, .. }) = self.scene.places.find("subnet") {
-                pairs.push((spot, "table".to_owned()));
-            }
+        if !self.given.routes_in_table.is_empty()
+            && let Some(Position::Azure { spot, .. }) = self.scene.places.find("subnet")
+        {
+            pairs.push((spot, "table".to_owned()));
         }
         for (spot, table) in pairs {
             let subnet = self.scene.places.subnet_id(spot);
@@ -1082,8 +1083,20 @@ impl Translator<'_> {
                 let edge = self.site(site);
                 made.primary.edge_router.get_or_insert_with(|| edge.clone());
                 made.secondary.edge_router.get_or_insert_with(|| edge.clone());
-                if !announced.is_empty() {
-                    self.advertise(&edge, Advertisement::new(&circuit_id, announced, path_of(site)));
+                for (prefixes, path) in by_path(site, announced, &circuit.prepends) {
+                    self.advertise(&edge, Advertisement::new(&circuit_id, prefixes, path));
+                }
+                let preferred = circuit.preferred.iter().map(|(prefix, local_preference)| OnPremisesRoute {
+                    prefix: *prefix,
+                    next_hop: OnPremisesNextHop::Circuit {
+                        circuit: circuit_id.clone(),
+                        peering: kind,
+                        link: None,
+                    },
+                    local_preference: *local_preference,
+                });
+                if let Some(made) = self.scene.document.on_premises_sites.iter_mut().find(|s| s.id == edge) {
+                    made.routes.extend(preferred);
                 }
             }
             self.scene.document.express_route_circuits.push(made);
@@ -1123,10 +1136,7 @@ impl Translator<'_> {
                     .chain(circuit.printed_next_hops.addresses())
                     .chain(circuit.next_hops.addresses())
                     .collect();
-                if let Some(at) = circuit.extra.get("next_hops_at").and_then(|v| v.get(&vnet)) {
-                    let words: Words = serde_json::from_value(at.clone()).unwrap_or_default();
-                    printed.extend(words.addresses());
-                }
+                printed.extend(circuit.next_hops_at.get(&vnet).iter().flat_map(|w| w.addresses()));
                 if let Some(gateway) = self.gateway_mut(&gate_name) {
                     for ip in printed {
                         if !gateway.route_next_hop_addresses.contains(&ip) {
@@ -1234,11 +1244,11 @@ impl Translator<'_> {
                 }
                 Some((End::Gateway(g), End::Site(s)) | (End::Site(s), End::Gateway(g))) => {
                     used_sites.insert(s);
-                    self.to_site(g, s, bgp, &mut used_local);
+                    self.join_site(g, s, bgp, &mut used_local);
                 }
                 Some((End::Gateway(g), End::Nva(n)) | (End::Nva(n), End::Gateway(g))) => {
                     used_nvas.insert(n);
-                    self.to_nva(g, n, &mut used_local);
+                    self.join_nva(g, n, &mut used_local);
                 }
                 _ if connection.ends.as_ref().is_some_and(|(_, b)| self.end(b).is_some()) => {}
                 _ => self.unused(format!("connection {}", connection.text)),
@@ -1247,7 +1257,7 @@ impl Translator<'_> {
         for (n, nva) in given.nvas.iter().enumerate() {
             for gateway in &nva.vpn_to.0 {
                 if let (Some(End::Gateway(g)), false) = (self.end(gateway), used_nvas.contains(&n)) {
-                    self.to_nva(g, n, &mut used_local);
+                    self.join_nva(g, n, &mut used_local);
                 }
             }
         }
@@ -1271,7 +1281,7 @@ impl Translator<'_> {
             }
             gates.dedup();
             for gate in gates {
-                self.to_site(gate, s, None, &mut used_local);
+                self.join_site(gate, s, None, &mut used_local);
             }
         }
         for (name, prefixes) in &given.local_networks {
@@ -1288,7 +1298,7 @@ impl Translator<'_> {
                 None => None,
             };
             match gate {
-                Some(gate) => self.to_static(gate, name, prefixes),
+                Some(gate) => self.join_static(gate, name, prefixes),
                 None => self.unused(format!("local network {name}: at no gateway")),
             }
         }
@@ -1313,7 +1323,7 @@ impl Translator<'_> {
         }
     }
 
-    fn to_static(&mut self, gate: usize, name: &str, prefixes: &Words) {
+    fn join_static(&mut self, gate: usize, name: &str, prefixes: &Words) {
         let (local, _) = self.local_gateway(gate, name);
         let site = id("sites", name);
         self.scene.document.upsert(LocalNetworkGateway {
@@ -1343,7 +1353,7 @@ impl Translator<'_> {
         list
     }
 
-    fn to_site(&mut self, gate: usize, site: usize, bgp: Option<bool>, used: &mut BTreeSet<String>) {
+    fn join_site(&mut self, gate: usize, site: usize, bgp: Option<bool>, used: &mut BTreeSet<String>) {
         let given = self.given;
         let Some(site) = given.on_prem.get(site) else { return };
         let names: Vec<&str> = site.names().collect();
@@ -1369,12 +1379,14 @@ impl Translator<'_> {
             ..LocalNetworkGateway::default()
         });
         if speaks {
-            self.advertise(&site_id, Advertisement::new(connection, announced, path_of(site)));
+            for (prefixes, path) in by_path(site, announced, &[]) {
+                self.advertise(&site_id, Advertisement::new(&connection, prefixes, path));
+            }
         }
     }
 
     /// An appliance is the far end: what it announces is declared at the gateway.
-    fn to_nva(&mut self, gate: usize, nva: usize, used: &mut BTreeSet<String>) {
+    fn join_nva(&mut self, gate: usize, nva: usize, used: &mut BTreeSet<String>) {
         let given = self.given;
         let Some(nva) = given.nvas.get(nva) else { return };
         let statics = self.local_prefixes(&[&nva.name], gate, used);
@@ -1402,8 +1414,7 @@ impl Translator<'_> {
         }
     }
 
-    /// One direction between two Azure gateways: as `Vnet2Vnet`, or as a site where local networks or the words for an
-    /// instance say so.
+    /// One direction between two Azure gateways: as `Vnet2Vnet`, or as a site where local networks say so.
     fn between_gateways(
         &mut self,
         near: usize,
@@ -1416,15 +1427,28 @@ impl Translator<'_> {
         let both_speak = self.gateways[near].asn.is_some() && self.gateways[far].asn.is_some();
         let bgp = bgp.unwrap_or(both_speak);
         let statics = self.local_prefixes(&[&far_name], near, used);
-        if statics.is_empty() && instance.is_none() {
+        if statics.is_empty() {
+            let connection_id = id("connections", &format!("{near_name} to {far_name}"));
             let mut connection = Connection::new(
-                id("connections", &format!("{near_name} to {far_name}")),
+                connection_id.clone(),
                 ConnectionType::Vnet2Vnet,
                 gateway_id(&near_name),
                 gateway_id(&far_name),
             );
-            connection.enable_bgp = bgp;
+            // A session with one instance of an active-active gateway: the model's flag means all of them, so the
+            // spaces come without it and the one peer's address is declared (GWR-3).
+            connection.enable_bgp = bgp && instance.is_none();
             self.scene.document.upsert(connection);
+            let far_vnet = &self.gateways[far].vnet;
+            let far_space = self.networks.iter().filter(|n| same(&n.name, far_vnet)).flat_map(|n| &n.space);
+            let peer = instance.filter(|ip| bgp && far_space.clone().any(|net| net.contains(ip)));
+            let path = self.gateways[far].asn.map(Asn);
+            if let (Some(peer), Some(gateway)) = (peer, self.gateway_mut(&near_name)) {
+                gateway.learned_routes.push(LearnedRoute {
+                    connection: Some(connection_id),
+                    ..LearnedRoute::new(IpNet::from(peer), path)
+                });
+            }
             return;
         }
         let (local, connection) = self.local_gateway(near, &far_name);
@@ -1432,12 +1456,10 @@ impl Translator<'_> {
         let far_vnet = self.gateways[far].vnet.clone();
         let space = self.networks.iter().find(|n| same(&n.name, &far_vnet)).map(|n| n.space.clone());
         let space = space.unwrap_or_default();
-        let peer = instance.filter(|ip| bgp && space.iter().any(|net| net.contains(ip)));
         self.scene.document.upsert(LocalNetworkGateway {
             id: local,
             address_prefixes: statics,
             asn: self.gateways[far].asn.map(Asn),
-            bgp_peering_address: peer,
             ..LocalNetworkGateway::default()
         });
         if !bgp {
@@ -1653,6 +1675,24 @@ fn learned(route: &Learned) -> Option<LearnedRoute> {
 fn path_of(site: &OnPrem) -> Vec<Asn> {
     let told: Vec<Asn> = site.as_path.numbers().map(Asn).collect();
     if told.is_empty() { site.asn.map(Asn).into_iter().collect() } else { told }
+}
+
+/// What a site announces, by AS path: prefixes on which it (or the edge of a circuit) prepends apart from the others.
+fn by_path(site: &OnPrem, announced: Vec<IpNet>, edge: &[(IpNet, usize)]) -> Vec<(Vec<IpNet>, Vec<Asn>)> {
+    let mut groups: Vec<(Vec<IpNet>, Vec<Asn>)> = Vec::new();
+    for prefix in announced {
+        let mut path = path_of(site);
+        let more: usize =
+            site.prepends.iter().chain(edge).filter(|(p, _)| *p == prefix).map(|(_, n)| n).sum();
+        if let Some(own) = path.first().copied() {
+            path.splice(0..0, std::iter::repeat_n(own, more));
+        }
+        match groups.iter_mut().find(|(_, p)| *p == path) {
+            Some((prefixes, _)) => prefixes.push(prefix),
+            None => groups.push((vec![prefix], path)),
+        }
+    }
+    groups
 }
 
 fn path_of_nva(nva: &Nva, prefix: IpNet) -> Vec<Asn> {

@@ -10,7 +10,7 @@ use super::outcomes;
 use super::places::Position;
 use super::report::{CaseReport, Item, Outcome};
 use super::rows;
-use super::schema::{Case, ExpectedTable, Given, OnPrem, Words, prefix, words_of};
+use super::schema::{Case, ExpectedAnswer, ExpectedTable, Given, OnPrem, Words, prefix, words_of};
 use super::steps::{Moment, moment};
 use super::translate::{Reading, Scene, translate};
 
@@ -23,7 +23,23 @@ pub(crate) struct Supplement {
     #[serde(default)]
     pub(crate) when: Words,
     pub(crate) why: String,
+    #[serde(default)]
     pub(crate) given: Given,
+    /// Facts of the case that are told in words, said again as rows and outcomes.
+    #[serde(default)]
+    facts: Vec<Fact>,
+}
+
+/// A fact told in words, as rows and outcomes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fact {
+    /// Its place in `expect.facts`.
+    fact: usize,
+    #[serde(default)]
+    effective_routes: Vec<ExpectedTable>,
+    #[serde(default)]
+    resolve: Vec<ExpectedAnswer>,
 }
 
 /// Reads the file of supplements.
@@ -75,6 +91,15 @@ fn lay(given: &mut Given, more: &Given) {
         }
     }
     given.overlays.items.extend(more.overlays.items.iter().cloned());
+    given.nvas.items.extend(more.nvas.items.iter().cloned());
+    for (name, table) in &more.route_tables.items {
+        match given.route_tables.items.get_mut(name) {
+            Some(found) => found.routes.items.extend(table.routes.items.iter().cloned()),
+            None => {
+                given.route_tables.items.insert(name.clone(), table.clone());
+            }
+        }
+    }
     given.peerings.items.extend(more.peerings.items.iter().cloned());
 }
 
@@ -202,12 +227,21 @@ fn read_as(case: &Case, reading: Reading, supplements: &[Supplement]) -> CaseRep
             }
         }
     };
-    let whens = case
-        .expect
-        .effective_routes
-        .iter()
-        .map(|t| &t.when)
-        .chain(case.expect.resolve.iter().map(|r| &r.when));
+    let facts: Vec<&Fact> = supplements.iter().filter(|s| s.case == case.id).flat_map(|s| &s.facts).collect();
+    let mut tables: Vec<(String, &ExpectedTable)> = Vec::new();
+    let mut answers: Vec<(String, &ExpectedAnswer)> = Vec::new();
+    let key = |prefix: &str, section: &str, i: usize| format!("{prefix}{section}[{i}]");
+    tables.extend(
+        case.expect.effective_routes.iter().enumerate().map(|(i, t)| (key("", "effective_routes", i), t)),
+    );
+    answers.extend(case.expect.resolve.iter().enumerate().map(|(i, r)| (key("", "resolve", i), r)));
+    for fact in &facts {
+        let at = format!("facts[{}].", fact.fact);
+        let of_fact = fact.effective_routes.iter().enumerate();
+        tables.extend(of_fact.map(|(i, t)| (key(&at, "effective_routes", i), t)));
+        answers.extend(fact.resolve.iter().enumerate().map(|(i, r)| (key(&at, "resolve", i), r)));
+    }
+    let whens = tables.iter().map(|(_, t)| &t.when).chain(answers.iter().map(|(_, r)| &r.when));
     let results: &[Value] =
         case.expect.extra.get("table").and_then(Value::as_array).map_or(&[], Vec::as_slice);
     let when_of = |row: &Value| row.get("when").and_then(Value::as_str).map(str::to_owned);
@@ -226,11 +260,10 @@ fn read_as(case: &Case, reading: Reading, supplements: &[Supplement]) -> CaseRep
     for key in case.extra.keys() {
         push_new(&mut report.unused, &format!("the case's key `{key}`"));
     }
-    for (i, table) in case.expect.effective_routes.iter().enumerate() {
-        let key = format!("effective_routes[{i}]");
+    for (key, table) in &tables {
         let mut items = match stage(&table.when) {
-            Some(Ok(stage)) => table_items(&key, table, stage),
-            Some(Err(phrase)) => unread_table(&key, table, &format!("`{phrase}` is not understood")),
+            Some(Ok(stage)) => table_items(key, table, stage),
+            Some(Err(phrase)) => unread_table(key, table, &format!("`{phrase}` is not understood")),
             None => Vec::new(),
         };
         for item in &mut items {
@@ -247,12 +280,11 @@ fn read_as(case: &Case, reading: Reading, supplements: &[Supplement]) -> CaseRep
         }
         report.items.extend(items);
     }
-    for (i, expected) in case.expect.resolve.iter().enumerate() {
-        let key = format!("resolve[{i}]");
+    for (key, expected) in &answers {
         report.items.extend(match stage(&expected.when) {
-            Some(Ok(Stage { network: Err(error), .. })) => outcomes::not_comparable(&key, expected, error),
+            Some(Ok(Stage { network: Err(error), .. })) => outcomes::not_comparable(key, expected, error),
             Some(Ok(Stage { network: Ok(network), scene, declared, .. })) => {
-                let mut items = outcomes::compare(&key, expected, scene, network);
+                let mut items = outcomes::compare(key, expected, scene, network);
                 let words = [&expected.to_prefix, &expected.matched_prefix];
                 let net = expected
                     .to
@@ -264,7 +296,7 @@ fn read_as(case: &Case, reading: Reading, supplements: &[Supplement]) -> CaseRep
                 items
             }
             Some(Err(phrase)) => {
-                outcomes::not_comparable(&key, expected, &format!("`{phrase}` is not understood"))
+                outcomes::not_comparable(key, expected, &format!("`{phrase}` is not understood"))
             }
             None => Vec::new(),
         });
@@ -293,7 +325,8 @@ fn read_as(case: &Case, reading: Reading, supplements: &[Supplement]) -> CaseRep
             report.items.extend(item);
         }
     }
-    told(case, &compared, &mut report);
+    let said: Vec<usize> = facts.iter().map(|fact| fact.fact).collect();
+    told(case, &compared, &said, &mut report);
     report
 }
 
@@ -339,7 +372,7 @@ fn table_items(key: &str, table: &ExpectedTable, stage: &Stage) -> Vec<Item> {
 }
 
 /// What no answer of the engine can be held against: listed by key.
-fn told(case: &Case, compared: &[usize], report: &mut CaseReport) {
+fn told(case: &Case, compared: &[usize], said: &[usize], report: &mut CaseReport) {
     let mut add = |key: String, text: String, why: &str| {
         report.items.push(Item::new(key, text, Outcome::NotComparable(why.to_owned())));
     };
@@ -363,7 +396,8 @@ fn told(case: &Case, compared: &[usize], report: &mut CaseReport) {
         match value {
             Value::Array(list) => {
                 for (j, member) in list.iter().enumerate() {
-                    if section == "table" && compared.contains(&j) {
+                    if section == "table" && compared.contains(&j) || section == "facts" && said.contains(&j)
+                    {
                         continue;
                     }
                     add(format!("{section}[{j}]"), words_of(member), why);

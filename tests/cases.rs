@@ -121,3 +121,68 @@ fn cases_of_a_file() {
     });
     assert_eq!(unlisted.count(), 0, "differences that are not listed (see above)");
 }
+
+/// The whole way, from the file to the verdict: every planted error is seen.
+#[test]
+fn planted_errors_are_different() {
+    const CASE: &str = "
+schema_version: 1
+cases:
+  - id: planted
+    given:
+      vnets:
+        hub: {space: [10.0.0.0/16], subnets: {apps: {prefix: 10.0.1.0/24, route_table: rt, vms: {vm: 10.0.1.4}}}}
+        spoke: {space: [10.1.0.0/16]}
+      gateways: [{name: gw, vnet: hub, kind: vpn, printed_next_hop: 52.0.0.1}]
+      on_prem: [{site: branch, asn: 65001, via: gw, announces: [192.168.0.0/24]}]
+      nvas: [{name: fw, vnet: hub, ip: 10.0.2.4}]
+      route_tables: {rt: {routes: [{name: r, prefix: 172.20.0.0/16, next_hop_type: VirtualAppliance, next_hop_ip: 10.0.2.4}]}}
+      peerings: [{from: hub, to: spoke}, {from: spoke, to: hub}]
+    expect:
+      effective_routes:
+        - at: vm
+          listing: without_none_rows
+          rows:
+            - {source: Default, state: Active, prefix: 10.0.0.0/16, next_hop_type: VNetLocal}
+            - {source: Default, state: Active, prefix: 10.1.0.0/16, next_hop_type: VNetPeering}
+            - {source: Default, state: Active, prefix: 0.0.0.0/0, next_hop_type: Internet}
+            - {source: VirtualNetworkGateway, state: Active, prefix: 192.168.0.0/24, next_hop_type: VirtualNetworkGateway, next_hop_ip: 52.0.0.1}
+            - {source: User, state: Active, prefix: 172.20.0.0/16, next_hop_type: VirtualAppliance, next_hop_ip: 10.0.2.4}
+      resolve:
+        - {from: vm, to: 192.168.0.9, next_hop_type: VirtualNetworkGateway, matched_prefix: 192.168.0.0/24, path: [gw, branch], delivered: true}
+        - {from: vm, to: 10.1.0.4, next_hop_type: VNetPeering, dropped: false}
+";
+    let count = |text: &str| {
+        let file = schema::read(text).unwrap();
+        let reports: Vec<CaseReport> = file.cases.iter().map(|case| run::run(case, &[])).collect();
+        Count::of(&reports)
+    };
+    let right = count(CASE);
+    assert_eq!((right.equal, right.different, right.not_comparable), (8, 0, 0));
+    for (from, to, wrong) in [
+        (
+            "prefix: 10.1.0.0/16, next_hop_type: VNetPeering",
+            "prefix: 10.1.0.0/16, next_hop_type: VNetGlobalPeering",
+            1,
+        ),
+        ("state: Active, prefix: 0.0.0.0/0", "state: Invalid, prefix: 0.0.0.0/0", 1),
+        (
+            "next_hop_ip: 52.0.0.1}\n            - {source: User",
+            "next_hop_ip: 52.0.0.2}\n            - {source: User",
+            2,
+        ),
+        (
+            "            - {source: Default, state: Active, prefix: 10.1.0.0/16, next_hop_type: VNetPeering}\n",
+            "",
+            1,
+        ),
+        ("matched_prefix: 192.168.0.0/24", "matched_prefix: 0.0.0.0/0", 1),
+        ("path: [gw, branch]", "path: [branch, gw]", 1),
+        ("delivered: true", "delivered: false", 1),
+        ("dropped: false", "dropped: true", 1),
+    ] {
+        let planted = CASE.replace(from, to);
+        assert_ne!(planted, CASE, "{to}");
+        assert_eq!(count(&planted).different, wrong, "{to}");
+    }
+}

@@ -508,3 +508,65 @@ fn endpoints(given: &mut Given, text: &str) -> bool {
     entry.private_endpoints = Words(ips);
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(text: &str) -> Given {
+        serde_saphyr::from_str(text).unwrap()
+    }
+
+    const SMALL: &str = "
+vnets: {hub: {space: [10.0.0.0/16]}, spoke: {space: [10.1.0.0/16]}}
+peerings:
+  - {from: spoke, to: hub, use_remote_gateways: true}
+  - {from: hub, to: spoke, allow_gateway_transit: true}
+nvas: [{name: fw, asn: 65001, announces: [10.9.0.0/16]}]
+circuits: [{name: ER1, ce: CE1}, {name: ER2, ce: CE2}]
+connections: [{name: c1, vnet: hub, circuit: ER1}]
+route_tables: {rt: {routes: [{name: d, prefix: 0.0.0.0/0, next_hop_type: None}]}}
+change: fw prepends its AS number on 10.9.0.0/16
+";
+
+    #[test]
+    fn phrases_change_what_they_name() {
+        let given = given(SMALL);
+        let at = |when: &str| moment(&given, Some(when)).unwrap();
+        assert!(at("before the UDR exists").given.route_tables.items["rt"].routes.is_empty());
+        assert_eq!(at("rt present").given.route_tables.items["rt"].routes.len(), 1);
+        assert_eq!(at("before transit flags").given.peerings[0].use_remote_gateways, Some(false));
+        assert!(at("tunnel down").all_down);
+        assert_eq!(
+            at("tunnel up and use_remote_gateways false").given.peerings[0].use_remote_gateways,
+            Some(false)
+        );
+        let weighted = at("weight of c1 above 0 and ER1 down").given;
+        assert_eq!((weighted.connections[0].weight, weighted.circuits[0].down), (100, true));
+        assert_eq!(at("fw also announces 10.8.0.0/16 and 10.7.0.0/16").given.nvas[0].announces.0.len(), 3);
+        let preferred = at("local preference 150 for 10.0.0.0/16 at CE1 and for 10.1.0.0/16 at CE2").given;
+        assert_eq!(preferred.circuits[1].preferred, [("10.1.0.0/16".parse().unwrap(), 150)]);
+    }
+
+    #[test]
+    fn the_change_is_carried_out_but_before_it() {
+        let given = given(SMALL);
+        assert!(moment(&given, Some("before the change")).unwrap().given.nvas[0].prepends.is_empty());
+        for when in [None, Some("after the change")] {
+            let prepends = moment(&given, when).unwrap().given.nvas[0].prepends.clone();
+            assert_eq!(prepends, [("10.9.0.0/16".parse().unwrap(), 1)], "{when:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_phrase_is_an_error_and_not_a_guess() {
+        let given = given(SMALL);
+        for when in ["on a rainy day", "tunnel down and on a rainy day", "ER9 down", "rt9 present", "fix_3"] {
+            assert!(moment(&given, Some(when)).is_err(), "{when}");
+        }
+        let mut odd = given;
+        odd.change = Words(vec!["fw sings".to_owned()]);
+        assert!(moment(&odd, Some("after the change")).is_err());
+        assert_eq!(moment(&odd, None).unwrap().remarks.len(), 1);
+    }
+}

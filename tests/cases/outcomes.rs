@@ -96,6 +96,16 @@ fn source(scene: &Scene, text: &str) -> Result<(Source, Option<IpAddr>), String>
     }
 }
 
+/// The subnet of a place: interfaces of the model have IPv4 addresses, their subnets both.
+fn in_six(scene: &Scene, text: &str) -> Option<Source> {
+    match scene.places.find(text) {
+        Some(Position::Azure { spot, .. }) if text.parse::<IpAddr>().is_err() => {
+            Some(Source::Position(scene.places.subnet_id(spot)))
+        }
+        _ => None,
+    }
+}
+
 /// The destination: as given, of the prefix, or what the words mean.
 fn destination(scene: &Scene, expected: &ExpectedAnswer) -> Result<IpAddr, String> {
     let first =
@@ -151,6 +161,7 @@ pub(crate) fn compare(key: &str, expected: &ExpectedAnswer, scene: &Scene, netwo
         Ok(to) => to,
         Err(why) => return not_comparable(key, expected, &why),
     };
+    let from = if to.is_ipv6() { in_six(scene, &expected.from).unwrap_or(from) } else { from };
     let answer = match network.resolve(from.clone(), to) {
         Ok(answer) => answer,
         Err(error) => {

@@ -566,6 +566,12 @@ impl Translator<'_> {
             for spot in self.scene.places.spots.iter().filter(|s| same(&s.vnet, &network.name)) {
                 let Some(prefix) = spot.prefix else { continue };
                 let mut subnet = Subnet::new(&spot.name, prefix);
+                // Dual-stack networks: every subnet has a /64 as well (V6-1).
+                let six = network.space.iter().find(|net| net.addr().is_ipv6() && net.prefix_len() <= 64);
+                if let (true, Some(six)) = (prefix.addr().is_ipv4(), six) {
+                    let block = six.subnets(64).ok().and_then(|mut blocks| blocks.nth(vnet.subnets.len()));
+                    subnet.address_prefixes.extend(block);
+                }
                 let described = given
                     .vnets
                     .items

@@ -1,0 +1,144 @@
+//! What the examples share: reading files, naming places.
+//!
+//! The library never opens a file; this is the part that does.
+
+#![allow(dead_code, reason = "no example uses all of it")]
+
+use std::error::Error;
+use std::ffi::OsStr;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use azroute::import::{ImportError, ImportReport, Importer, InvalidTopology};
+use azroute::model::{ResourceId, Topology};
+
+/// Why an example gave up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExampleError {
+    /// The command line makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// A file cannot be read.
+    #[error("`{path}`: {source}")]
+    Io {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// The importer refused a file.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// The files together make no sense.
+    #[error(transparent)]
+    Topology(#[from] InvalidTopology),
+    /// No place is called that.
+    #[error("no subnet or network interface is called `{0}`")]
+    NoSuchPlace(String),
+    /// Several places are called that.
+    #[error("`{name}` names {} places:{}", .candidates.len(), list(.candidates))]
+    AmbiguousPlace { name: String, candidates: Vec<ResourceId> },
+}
+
+fn list(ids: &[ResourceId]) -> String {
+    ids.iter().map(|id| format!("\n  {id}")).collect()
+}
+
+/// The sample environment of this repository.
+pub(crate) fn sample() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/provider")
+}
+
+/// Reads files, and every `.json` file of folders, into one topology.
+pub(crate) fn load(paths: &[PathBuf]) -> Result<(Topology, ImportReport), ExampleError> {
+    let mut importer = Importer::new();
+    for path in paths {
+        add(&mut importer, path, path)?;
+    }
+    Ok(importer.finish()?)
+}
+
+fn add(importer: &mut Importer, root: &Path, path: &Path) -> Result<(), ExampleError> {
+    let io = |source| ExampleError::Io { path: path.to_owned(), source };
+    if !path.is_dir() {
+        let bytes = std::fs::read(path).map_err(io)?;
+        let name = path.strip_prefix(root).ok().filter(|p| *p != Path::new("")).unwrap_or(path);
+        importer.add(&name.display().to_string(), &bytes)?;
+        return Ok(());
+    }
+    let entries = std::fs::read_dir(path).map_err(io)?;
+    let mut children = entries.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>().map_err(io)?;
+    children.sort();
+    for child in children {
+        if child.is_dir() || child.extension() == Some(OsStr::new("json")) {
+            add(importer, root, &child)?;
+        }
+    }
+    Ok(())
+}
+
+/// Says on standard error what the import could not use.
+pub(crate) fn note(report: &ImportReport) {
+    for warning in report.warnings.iter().take(5) {
+        eprintln!("note: {warning}");
+    }
+    if report.warnings.len() > 5 {
+        eprintln!("note: … and {} more warnings", report.warnings.len() - 5);
+    }
+    for reference in report.unresolved.iter().take(5) {
+        eprintln!("note: {reference}");
+    }
+    if report.unresolved.len() > 5 {
+        eprintln!("note: … and {} more references to what was not exported", report.unresolved.len() - 5);
+    }
+}
+
+/// The subnet that `name` means: a subnet's id or the end of one, or that of a network interface in it.
+pub(crate) fn find_subnet(topology: &Topology, name: &str) -> Result<ResourceId, ExampleError> {
+    let document = topology.document();
+    let subnets = document
+        .virtual_networks
+        .iter()
+        .flat_map(|vnet| vnet.subnets.iter().map(|subnet| vnet.subnet_id(&subnet.name)))
+        .map(|id| (id.clone(), id));
+    let interfaces = document.network_interfaces.iter().filter_map(|nic| {
+        let subnet = nic.ip_configurations.first()?.subnet.clone();
+        Some((nic.id.clone(), subnet))
+    });
+    let mut found: Vec<(ResourceId, ResourceId)> =
+        subnets.chain(interfaces).filter(|(id, _)| ends_with(id.as_str(), name)).collect();
+    if let Some(exact) = found.iter().position(|(id, _)| id.as_str().eq_ignore_ascii_case(name)) {
+        found = vec![found.swap_remove(exact)];
+    }
+    match found.as_slice() {
+        [(_, subnet)] => Ok(subnet.clone()),
+        [] => Err(ExampleError::NoSuchPlace(name.to_owned())),
+        _ => Err(ExampleError::AmbiguousPlace {
+            name: name.to_owned(),
+            candidates: found.into_iter().map(|(id, _)| id).collect(),
+        }),
+    }
+}
+
+/// Whether the last segments of `id` are `name`, without regard to case.
+fn ends_with(id: &str, name: &str) -> bool {
+    let (id, name) = (id.to_ascii_lowercase(), name.to_ascii_lowercase());
+    id.strip_suffix(&name).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+}
+
+/// Prints an error with its causes, for `main`.
+pub(crate) fn fail(error: &(dyn Error + 'static)) -> ExitCode {
+    eprintln!("error: {error}");
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        eprintln!("  because: {inner}");
+        cause = inner.source();
+    }
+    ExitCode::FAILURE
+}
+
+/// A title with a line under it.
+pub(crate) fn title(text: impl Display) -> String {
+    let text = text.to_string();
+    format!("{text}\n{}", "-".repeat(text.chars().count()))
+}

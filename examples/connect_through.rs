@@ -35,7 +35,10 @@ fn run() -> Result<(), Box<dyn Error>> {
     let server: IpAddr = "10.20.0.4".parse()?;
     let desk: IpAddr = "10.50.1.10".parse()?;
 
-    println!("{}", common::title("From each customer's site: one provider, two circuits, the same addresses"));
+    println!(
+        "{}",
+        common::title("From each customer's site: one provider, two circuits, the same addresses")
+    );
     for customer in ["birch", "cedar"] {
         let answer = network.resolve(&*format!("{customer}-hq"), server)?;
         println!("{answer}\n");
@@ -94,12 +97,7 @@ fn topology() -> Result<Topology, Box<dyn Error>> {
                 }
             })
             .with(VirtualNetworkGateway::new(&gateway, &vnet, GatewayType::ExpressRoute))
-            .with(Connection::new(
-                format!("cn-{customer}"),
-                ConnectionType::ExpressRoute,
-                &gateway,
-                &circuit,
-            ))
+            .with(Connection::new(format!("cn-{customer}"), ConnectionType::ExpressRoute, &gateway, &circuit))
             .with(ExpressRouteCircuit {
                 tenant: Some(customer.to_owned()),
                 bandwidth_in_mbps: Some(200),
@@ -122,15 +120,17 @@ fn topology() -> Result<Topology, Box<dyn Error>> {
                     [provider_asn, Asn(65030)],
                 )],
                 ..OnPremisesSite::new(&site, ["10.50.0.0/16".parse()?])
-            })
-            .with(OnPremisesLink {
-                id: format!("access-{customer}").into(),
-                a: site,
-                b: "meridian".into(),
+            });
+        for edge in ["edge-1", "edge-2"] {
+            builder = builder.with(OnPremisesLink {
+                id: format!("access-{customer}-{edge}").into(),
+                a: site.clone(),
+                b: format!("meridian/routers/{edge}").into(),
                 cost: 1,
                 encrypted: false,
                 tenant: Some(customer.to_owned()),
             });
+        }
     }
     // Birch has a second subscription that never joined the provider's offer.
     let mut own = NetworkInterface::new("nic-own", "vnet-own/subnets/app", "10.30.0.4".parse()?);

@@ -99,7 +99,10 @@ fn run() -> Result<(), Box<dyn Error>> {
     let network = Network::build(&Topology::new(document.clone())?)?;
     let (server, operator) = ("10.20.0.4".parse()?, "10.100.1.10".parse()?);
 
-    println!("{}", common::title("The provider's operator reaches the customer's server through the customer"));
+    println!(
+        "{}",
+        common::title("The provider's operator reaches the customer's server through the customer")
+    );
     println!("{}\n", network.resolve("meridian-dc", server)?);
     println!("{}", common::title("The reply"));
     println!("{}\n", network.resolve("nic-app", operator)?);

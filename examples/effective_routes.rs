@@ -24,7 +24,9 @@ use std::process::ExitCode;
 use azroute::Network;
 use azroute::analysis::compare;
 use azroute::import::effective_routes;
-use azroute::model::{EffectiveNextHopType, EffectiveRouteRow, ResourceId, RouteSource, RouteState, Topology};
+use azroute::model::{
+    EffectiveNextHopType, EffectiveRouteRow, ResourceId, RouteSource, RouteState, Topology,
+};
 use serde_json::{Value, json};
 
 use common::ExampleError;
@@ -62,8 +64,7 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
         print(&topology, &network, place, arguments.table)?;
         return Ok(ExitCode::SUCCESS);
     };
-    let bytes =
-        std::fs::read(dump).map_err(|source| ExampleError::Io { path: dump.clone(), source })?;
+    let bytes = std::fs::read(dump).map_err(|source| ExampleError::Io { path: dump.clone(), source })?;
     let observed = effective_routes::parse(&dump.display().to_string(), &bytes)?;
     let computed = network.effective_routes(&common::find_subnet(&topology, place)?)?.rows();
     let comparison = compare(&computed, &observed);

@@ -231,9 +231,9 @@ fn tour(network: &Network) {
 /// `address`, `place` or `place@address`.
 fn read_source(text: &str) -> Result<Source, ExampleError> {
     let Some((place, address)) = text.rsplit_once('@') else { return Ok(Source::from(text)) };
-    let address = address
-        .parse()
-        .map_err(|_| ExampleError::Usage(format!("`{address}` in the source `{text}` is not an IP address")))?;
+    let address = address.parse().map_err(|_| {
+        ExampleError::Usage(format!("`{address}` in the source `{text}` is not an IP address"))
+    })?;
     Ok(Source::at(place, address))
 }
 

@@ -1,1 +1,338 @@
 //! Readers for what Azure prints.
+//!
+//! An [`Importer`] takes any number of named inputs — raw ARM, `az … -o json`, REST and Resource Graph answers, ARM
+//! templates, PowerShell, service tags, azroute documents — and merges them into one [`Document`] or [`Topology`].
+//! [`effective_routes`] reads the tables that Azure computed, to compare with.
+//!
+//! Rules that hold for every format:
+//! - ids, types, member names and words compare without case; missing, `null`, `[]` and `""` all mean *not set*;
+//! - a resource seen several times is one resource: its own body counts before the copy in its parent, and of two
+//!   bodies of its own the later one counts, with a warning where they contradict each other;
+//! - a reference to a resource in no input stays, and is listed in [`ImportReport::unresolved`];
+//! - nothing is lost silently: what cannot be taken as it stands is a [`Warning`], types that are not modelled are
+//!   counted, and an input that cannot be read is an [`ImportError`] that leaves the importer as it was.
+//!
+//! Any bytes give a value or an error. This module imports [`model`](crate::model) only.
+
+pub mod azure;
+pub mod effective_routes;
+mod error;
+mod format;
+mod json;
+mod raw;
+mod read;
+mod report;
+mod service_tags;
+mod template;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+
+pub use error::{ImportError, InvalidTopology, Refusal};
+pub use format::Format;
+pub use report::{ImportReport, Warning, WarningKind};
+
+use crate::model::{Document, ResourceId, ServiceTag, Topology, UnresolvedReference};
+use format::Content;
+use raw::{Batch, Store};
+
+/// What an input may cost before it is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImportLimits {
+    /// Bytes of one input; 256 MiB.
+    pub max_bytes: u64,
+    /// Nesting of lists and objects; 120. More than 127 counts as 127.
+    pub max_depth: usize,
+    /// Values (numbers, texts, lists, objects, …) in one input; 32 million.
+    pub max_values: usize,
+    /// Resources of all inputs, children included; 2 million.
+    pub max_resources: usize,
+}
+
+impl Default for ImportLimits {
+    fn default() -> Self {
+        Self { max_bytes: 256 << 20, max_depth: 120, max_values: 32_000_000, max_resources: 2_000_000 }
+    }
+}
+
+/// What one input turned out to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// The format.
+    pub format: Format,
+    /// How many resources of each modelled type it holds, children apart, by name.
+    pub counts: BTreeMap<String, usize>,
+    /// How many resources of types that are not modelled it holds, by lower-case type.
+    pub ignored: BTreeMap<String, usize>,
+}
+
+/// Collects inputs and merges them. See the [module](self) for the rules.
+///
+/// ```
+/// use azroute::import::Importer;
+/// let mut importer = Importer::new();
+/// importer.add("vnet.json", br#"[{
+///     "id": "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/hub",
+///     "addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}, "resourceGroup": "g"
+/// }]"#)?;
+/// let (topology, report) = importer.finish()?;
+/// assert_eq!(report.counts["virtualNetworks"], 1);
+/// assert_eq!(topology.document().virtual_networks[0].id.name(), "hub");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Importer {
+    limits: ImportLimits,
+    inputs: Vec<String>,
+    store: Store,
+    tags: Vec<ServiceTag>,
+    tag_index: HashMap<String, usize>,
+    documents: Vec<(String, Document)>,
+    warnings: Vec<Warning>,
+}
+
+impl Importer {
+    /// An importer with the default limits and no inputs.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An importer with other limits.
+    pub fn with_limits(limits: ImportLimits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
+    /// Adds one input. `name` is what messages call it, a file's path for instance.
+    ///
+    /// # Errors
+    /// The input cannot be read or holds no resources; nothing of it is kept then.
+    pub fn add(&mut self, name: &str, bytes: &[u8]) -> Result<Loaded, ImportError> {
+        let text = json::text(name, bytes, &self.limits)?;
+        let value = json::parse(name, &text, &self.limits)?;
+        let recognised = format::recognise(name, value)?;
+        let format = recognised.format;
+        let room = self.limits.max_resources.saturating_sub(self.len());
+        let full = || {
+            let reason = format!("more than {} resources in all inputs together", self.limits.max_resources);
+            ImportError::new(ImportError::TooManyResources, name, "$", reason)
+        };
+        match recognised.content {
+            Content::Resources(items) => {
+                let mut batch = Batch::new(name, self.inputs.len(), room);
+                for item in items {
+                    batch.item(item).map_err(|_: raw::Full| full())?;
+                }
+                let loaded = Loaded { format, counts: labels(&batch.raws), ignored: batch.ignored.clone() };
+                self.inputs.push(name.to_owned());
+                self.warnings.extend(recognised.warnings);
+                self.warnings.append(&mut batch.warnings);
+                self.store.merge(batch, &mut self.warnings);
+                Ok(loaded)
+            }
+            Content::ServiceTags(tags) => {
+                if tags.len() > room {
+                    return Err(full());
+                }
+                let counts = BTreeMap::from([("serviceTags".to_owned(), tags.len())]);
+                self.inputs.push(name.to_owned());
+                self.warnings.extend(recognised.warnings);
+                for tag in tags {
+                    self.service_tag(name, tag);
+                }
+                Ok(Loaded { format, counts, ignored: BTreeMap::new() })
+            }
+            Content::Document => {
+                let document: Document = serde_json::from_str(&text).map_err(|error| {
+                    let place = format!("line {}, column {}", error.line(), error.column());
+                    let message = error.to_string();
+                    let reason = message.split(" at line ").next().unwrap_or(&message);
+                    ImportError::new(ImportError::Document, name, place, reason)
+                })?;
+                if document.len() > room {
+                    return Err(full());
+                }
+                Ok(self.add_document(name, document))
+            }
+        }
+    }
+
+    /// Adds one input from a reader, of which no more is read than the limits allow.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add), and where the reader fails.
+    pub fn add_reader(&mut self, name: &str, reader: impl Read) -> Result<Loaded, ImportError> {
+        let mut bytes = Vec::new();
+        reader
+            .take(self.limits.max_bytes.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|error| ImportError::new(ImportError::Read, name, "$", error.to_string()))?;
+        self.add(name, &bytes)
+    }
+
+    /// Adds a document: what Azure does not know (tenants, sites, appliances, knobs), or what was imported earlier.
+    /// Where a document and an export have one resource, the document's counts, with a warning if they differ.
+    pub fn add_document(&mut self, name: &str, document: Document) -> Loaded {
+        let counts = document.counts().into_iter().map(|(kind, n)| (kind.to_owned(), n)).collect();
+        self.inputs.push(name.to_owned());
+        self.documents.push((name.to_owned(), document));
+        Loaded { format: Format::Document, counts, ignored: BTreeMap::new() }
+    }
+
+    /// Merges everything into a document, which is not checked.
+    pub fn into_document(self) -> (Document, ImportReport) {
+        let mut counts = labels(self.store.raws.iter().filter(|raw| raw.rank > raw::Rank::Hollow));
+        let translated = azure::translate(&self.store, &self.inputs);
+        let mut document = translated.document;
+        let mut warnings = self.warnings;
+        warnings.extend(translated.warnings);
+        if !self.tags.is_empty() {
+            counts.insert("serviceTags".to_owned(), self.tags.len());
+        }
+        document.service_tags = self.tags;
+        for (name, other) in self.documents {
+            for (kind, n) in other.counts() {
+                *counts.entry(kind.to_owned()).or_default() += n;
+            }
+            overlay(&mut document, other, &name, &mut warnings);
+        }
+        let mut unresolved: Vec<UnresolvedReference> = translated
+            .references
+            .into_iter()
+            .filter(|r| {
+                let there = self.store.get(&r.to).is_some_and(|raw| raw.rank > raw::Rank::Hollow);
+                !r.to.is_empty() && !there && !self.store.known.contains(&r.to)
+            })
+            .collect();
+        // A document may hold what the exports refer to, and is checked by the same rules.
+        if let Ok(topology) = Topology::new(document.clone()) {
+            unresolved.retain(|r| topology.entity(&r.to).is_none());
+            let known = |r: &&UnresolvedReference| {
+                self.store.get(&r.to).is_none_or(|raw| raw.rank == raw::Rank::Hollow)
+                    && !self.store.known.contains(&r.to)
+            };
+            unresolved.extend(topology.unresolved_references().iter().filter(known).cloned());
+        }
+        unresolved.sort();
+        unresolved.dedup();
+        let report =
+            ImportReport { inputs: self.inputs, counts, ignored: self.store.ignored, warnings, unresolved };
+        (document, report)
+    }
+
+    /// Merges everything and checks it.
+    ///
+    /// # Errors
+    /// What [`Topology::new`] refuses; the report comes with the error.
+    pub fn finish(self) -> Result<(Topology, ImportReport), InvalidTopology> {
+        let (document, report) = self.into_document();
+        match Topology::new(document) {
+            Ok(topology) => Ok((topology, report)),
+            Err(error) => Err(InvalidTopology::new(error, report)),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.store.len() + self.tags.len() + self.documents.iter().map(|(_, d)| d.len()).sum::<usize>()
+    }
+
+    fn service_tag(&mut self, input: &str, tag: ServiceTag) {
+        let key = tag.name.to_ascii_lowercase();
+        match self.tag_index.get(&key).and_then(|at| self.tags.get_mut(*at)) {
+            Some(old) => {
+                if old.address_prefixes != tag.address_prefixes {
+                    self.warnings.push(Warning {
+                        kind: WarningKind::Conflict,
+                        input: input.to_owned(),
+                        resource: ResourceId::new(&*tag.name),
+                        field: "addressPrefixes".to_owned(),
+                        reason: "differs from what an earlier input says; the later one counts".to_owned(),
+                    });
+                }
+                *old = tag;
+            }
+            None => {
+                self.tag_index.insert(key, self.tags.len());
+                self.tags.push(tag);
+            }
+        }
+    }
+}
+
+fn labels<'a>(raws: impl IntoIterator<Item = &'a raw::Raw>) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    let mut seen = std::collections::HashSet::new();
+    for raw in raws {
+        if seen.insert(&raw.id) {
+            *counts.entry(raw.label().to_owned()).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// Lays a document over what was imported; one index a type keeps it linear.
+fn overlay(document: &mut Document, other: Document, input: &str, warnings: &mut Vec<Warning>) {
+    macro_rules! lists {
+        ($($field:ident by $key:ident),* $(,)?) => {$(
+            let mut index: HashMap<ResourceId, usize> = document
+                .$field
+                .iter()
+                .enumerate()
+                .map(|(at, r)| (ResourceId::new(r.$key.to_string()), at))
+                .collect();
+            for new in other.$field {
+                let key = ResourceId::new(new.$key.to_string());
+                match index.get(&key).and_then(|at| document.$field.get_mut(*at)) {
+                    Some(old) => {
+                        if *old != new {
+                            warnings.push(Warning {
+                                kind: WarningKind::Conflict,
+                                input: input.to_owned(),
+                                resource: key,
+                                field: String::new(),
+                                reason: "differs from what an earlier input says; the document counts".to_owned(),
+                            });
+                        }
+                        *old = new;
+                    }
+                    None => {
+                        index.insert(key, document.$field.len());
+                        document.$field.push(new);
+                    }
+                }
+            }
+        )*};
+    }
+    lists!(
+        tenants by name,
+        virtual_networks by id,
+        route_tables by id,
+        network_security_groups by id,
+        network_interfaces by id,
+        load_balancers by id,
+        public_ip_addresses by id,
+        nat_gateways by id,
+        private_endpoints by id,
+        network_virtual_appliances by id,
+        azure_firewalls by id,
+        virtual_network_gateways by id,
+        local_network_gateways by id,
+        connections by id,
+        express_route_circuits by id,
+        route_filters by id,
+        bgp_service_communities by community,
+        route_servers by id,
+        virtual_hubs by id,
+        service_tags by name,
+        on_premises_sites by id,
+        on_premises_links by id,
+        overlay_tunnels by id,
+    );
+    document.as_of = other.as_of.or(document.as_of);
+    if other.knobs != crate::model::Knobs::default() {
+        document.knobs = other.knobs;
+    }
+    if other.schema_version != document.schema_version {
+        // A version that is not read is refused by the check, and must not vanish here.
+        document.schema_version = other.schema_version;
+    }
+}

@@ -1,0 +1,194 @@
+//! ARM templates: resources as a list or by symbolic name, children nested or with a path for a name, ids built from
+//! type and name. Expressions are not evaluated here; what holds one is reported where it is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use super::raw::text_of;
+use super::{Warning, WarningKind};
+use crate::model::ResourceId;
+
+/// Whether a string is a template expression that was not evaluated.
+pub(super) fn is_expression(text: &str) -> bool {
+    text.starts_with('[') && text.ends_with(']') && !text.starts_with("[[")
+}
+
+/// The resources of a template, each with an id.
+pub(super) fn resources(
+    input: &str,
+    mut template: Map<String, Value>,
+    warnings: &mut Vec<Warning>,
+) -> Vec<Map<String, Value>> {
+    // The group is not part of a template. Where its references were evaluated they name it, and the ids built here
+    // have to agree with them.
+    let mut scopes = BTreeMap::new();
+    let list = template.get_mut("resources").map(Value::take).unwrap_or_default();
+    find_scopes(&list, &mut scopes);
+    let distinct: BTreeSet<&String> = scopes.values().flatten().collect();
+    let only = (distinct.len() == 1).then(|| distinct.first().map(|s| (*s).clone())).flatten();
+    let mut walker =
+        Walker { input, scopes: &scopes, only: only.unwrap_or_default(), warnings, out: Vec::new() };
+    walker.list(list, None, 0);
+    walker.out
+}
+
+struct Walker<'a> {
+    input: &'a str,
+    /// Scopes that evaluated references give, by the path behind `/providers/`, in lower case.
+    scopes: &'a BTreeMap<String, BTreeSet<String>>,
+    /// The only scope there is.
+    only: String,
+    warnings: &'a mut Vec<Warning>,
+    out: Vec<Map<String, Value>>,
+}
+
+/// Type and names of the resource around.
+type Parent = (String, Vec<String>);
+
+impl Walker<'_> {
+    fn warn(&mut self, kind: WarningKind, resource: &str, field: &str, reason: impl Into<String>) {
+        self.warnings.push(Warning {
+            kind,
+            input: self.input.to_owned(),
+            resource: ResourceId::new(resource),
+            field: field.to_owned(),
+            reason: reason.into(),
+        });
+    }
+
+    fn list(&mut self, list: Value, parent: Option<&Parent>, depth: usize) {
+        let items: Vec<Value> = match list {
+            Value::Array(items) => items,
+            Value::Object(by_name) => by_name.into_iter().map(|(_, item)| item).collect(),
+            Value::Null => return,
+            other => {
+                let reason = format!("a {} where resources were expected", super::format::kind_of(&other));
+                return self.warn(WarningKind::NotAResource, "", "resources", reason);
+            }
+        };
+        for item in items {
+            match item {
+                Value::Object(map) => self.resource(map, parent, depth),
+                other => {
+                    let reason =
+                        format!("a {} where a resource was expected", super::format::kind_of(&other));
+                    self.warn(WarningKind::NotAResource, "", "resources", reason);
+                }
+            }
+        }
+    }
+
+    fn resource(&mut self, mut map: Map<String, Value>, parent: Option<&Parent>, depth: usize) {
+        let own_type = map.get("type").map(text_of).unwrap_or_default();
+        let name = map.get("name").map(text_of).unwrap_or_default();
+        // A child names its type relative to its parent.
+        let (full_type, names) = match parent {
+            Some((parent_type, parent_names)) if !own_type.contains('/') || !own_type.contains('.') => {
+                let own = name.rsplit('/').next().filter(|_| !is_expression(&name)).unwrap_or(&name);
+                let names = parent_names.iter().cloned().chain([own.to_owned()]).collect();
+                (format!("{parent_type}/{own_type}"), names)
+            }
+            _ if is_expression(&name) => (own_type.clone(), vec![name.clone()]),
+            _ => (own_type.clone(), name.split('/').map(str::to_owned).collect::<Vec<_>>()),
+        };
+        let mut types = full_type.split('/');
+        let namespace = types.next().unwrap_or_default().to_owned();
+        let types: Vec<&str> = types.collect();
+        if types.is_empty() || name.is_empty() {
+            let reason = "an item without type or name was left out";
+            return self.warn(WarningKind::NotAResource, &name, "resources", reason);
+        }
+        let known_parent = types.len() == names.len();
+        let path = if known_parent {
+            let pairs: Vec<String> = types.iter().zip(&names).map(|(t, n)| format!("{t}/{n}")).collect();
+            format!("{namespace}/{}", pairs.join("/"))
+        } else {
+            format!("{full_type}/{name}")
+        };
+        let scope = match self.scopes.get(&path.to_ascii_lowercase()) {
+            Some(found) if found.len() == 1 => found.first().cloned().unwrap_or_default(),
+            _ => self.only.clone(),
+        };
+        let id = match map.get("id").map(text_of) {
+            Some(id) if id.contains("/providers/") && !is_expression(&id) => id,
+            _ => format!("{scope}/providers/{path}"),
+        };
+        if map.get("existing").is_some_and(|e| *e == Value::Bool(true)) {
+            return;
+        }
+        match map.get("condition") {
+            Some(Value::Bool(false)) => return,
+            Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => return,
+            Some(Value::String(text)) if is_expression(text) => {
+                let reason = format!("deployed only where `{text}` holds; taken as if it did");
+                self.warn(WarningKind::TemplateControl, &id, "condition", reason);
+            }
+            _ => {}
+        }
+        if map.contains_key("copy") {
+            let reason = "a loop that was not carried out: one resource stands for all of them";
+            self.warn(WarningKind::TemplateControl, &id, "copy", reason);
+        }
+        if full_type.eq_ignore_ascii_case("Microsoft.Resources/deployments") {
+            let inner = map
+                .get_mut("properties")
+                .and_then(|p| p.get_mut("template"))
+                .and_then(|t| t.get_mut("resources"))
+                .map(Value::take);
+            let reason = match &inner {
+                Some(_) => {
+                    "a nested deployment: its resources were read as they stand, as if of the same group"
+                }
+                None => "a nested deployment by link: its template is not in the input",
+            };
+            self.warn(WarningKind::NestedDeployment, &id, "", reason);
+            if let Some(inner) = inner
+                && depth < 16
+            {
+                self.list(inner, None, depth + 1);
+            }
+            map.insert("id".to_owned(), id.into());
+            map.insert("type".to_owned(), full_type.into());
+            self.out.push(map);
+            return;
+        }
+        if is_expression(&name) {
+            let reason = format!("`{name}` was not evaluated: the resource keeps the text as its name");
+            self.warn(WarningKind::UnevaluatedExpression, &id, "name", reason);
+        }
+        let children = map.get_mut("resources").map(Value::take);
+        if !known_parent {
+            let reason = "its parent cannot be told from the name: left out";
+            self.warn(WarningKind::ParentMissing, &id, "name", reason);
+            return;
+        }
+        map.insert("id".to_owned(), id.into());
+        map.insert("name".to_owned(), names.last().cloned().unwrap_or_default().into());
+        map.insert("type".to_owned(), full_type.clone().into());
+        map.remove("dependson");
+        self.out.push(map);
+        if let Some(children) = children
+            && depth < 16
+        {
+            self.list(children, Some(&(full_type, names)), depth + 1);
+        }
+    }
+}
+
+/// Collects the scopes (`/subscriptions/…/resourceGroups/…`) of every id in a tree.
+fn find_scopes(value: &Value, scopes: &mut BTreeMap<String, BTreeSet<String>>) {
+    match value {
+        Value::String(text) if !is_expression(text) => {
+            if let Some((scope, path)) = text.split_once("/providers/")
+                && scope.starts_with("/subscriptions/")
+                && path.get(..18).is_some_and(|p| p.eq_ignore_ascii_case("Microsoft.Network/"))
+            {
+                scopes.entry(path.to_ascii_lowercase()).or_default().insert(scope.to_owned());
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|v| find_scopes(v, scopes)),
+        Value::Object(map) => map.values().for_each(|v| find_scopes(v, scopes)),
+        _ => {}
+    }
+}

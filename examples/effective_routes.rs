@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Flags: `-o json` (default) or `-o table`; `--compare <dump>` compares with what Azure printed and exits with 1 where
-//! they differ. A name without files asks the sample.
+//! they differ (`--section <name>` where the dump holds several tables). A name without files asks the sample.
 //!
 //! Azure prints equal-cost routes now as one row with several addresses, now as several rows (rule VOC-12); here they
 //! are always one row. Row order means nothing (VOC-14).
@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 use azroute::Network;
 use azroute::analysis::compare;
-use azroute::import::effective_routes;
+use azroute::import::effective_routes::{self, ObservedRoutes};
 use azroute::model::{
     EffectiveNextHopType, EffectiveRouteRow, ResourceId, RouteSource, RouteState, Topology,
 };
@@ -31,8 +31,7 @@ use serde_json::{Value, json};
 
 use common::ExampleError;
 
-const USAGE: &str =
-    "usage: effective_routes [-o json|table] [--compare <dump>] [<files or folders…>] [<subnet or nic>]";
+const USAGE: &str = "usage: effective_routes [-o json|table] [--compare <dump> [--section <name>]] [<files or folders…>] [<subnet or nic>]";
 
 #[derive(Default)]
 struct Arguments {
@@ -40,6 +39,7 @@ struct Arguments {
     place: Option<String>,
     table: bool,
     compare: Option<PathBuf>,
+    section: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -65,9 +65,10 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
         return Ok(ExitCode::SUCCESS);
     };
     let bytes = std::fs::read(dump).map_err(|source| ExampleError::Io { path: dump.clone(), source })?;
-    let observed = effective_routes::parse(&dump.display().to_string(), &bytes)?;
+    let parsed = effective_routes::parse(&dump.display().to_string(), &bytes)?;
+    let observed = section(&parsed, arguments.section.as_deref())?;
     let computed = network.effective_routes(&common::find_subnet(&topology, place)?)?.rows();
-    let comparison = compare(&computed, &observed);
+    let comparison = compare(&computed, observed);
     println!("{comparison}");
     Ok(if comparison.is_equal() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -90,6 +91,10 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, ExampleEr
                 let dump = arguments.next().ok_or_else(|| usage("`--compare` needs a file".to_owned()))?;
                 parsed.compare = Some(dump.into());
             }
+            "--section" => {
+                let name = arguments.next().ok_or_else(|| usage("`--section` needs a name".to_owned()))?;
+                parsed.section = Some(name);
+            }
             flag if flag.starts_with('-') => return Err(usage(format!("unknown flag `{flag}`"))),
             _ => words.push(argument),
         }
@@ -100,6 +105,26 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, ExampleEr
         parsed.paths.push(common::sample());
     }
     Ok(parsed)
+}
+
+/// The one effective-route table of a dump, or the one called `name`.
+fn section<'a>(
+    parsed: &'a ObservedRoutes,
+    name: Option<&str>,
+) -> Result<&'a [EffectiveRouteRow], ExampleError> {
+    let found: Vec<_> =
+        parsed.effective().filter(|(section, _)| name.is_none() || *section == name).collect();
+    match found.as_slice() {
+        [(_, rows)] => Ok(rows),
+        [] => Err(ExampleError::Usage("the dump holds no such effective-route table".to_owned())),
+        _ => {
+            let names: Vec<&str> = found.iter().map(|(section, _)| section.unwrap_or("(no name)")).collect();
+            let names = names.join(", ");
+            Err(ExampleError::Usage(format!(
+                "the dump holds several tables, name one by `--section`: {names}"
+            )))
+        }
+    }
 }
 
 fn print(topology: &Topology, network: &Network, place: &str, table: bool) -> Result<(), Box<dyn Error>> {

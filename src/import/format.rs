@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::raw::{is_hollow, text_of, type_from_id};
+use super::raw::{is_mere_name, text_of, type_from_id};
 use super::{ImportError, Warning, WarningKind, effective_routes, service_tags, template};
 use crate::model::{ResourceId, ServiceTag};
 
@@ -307,7 +307,7 @@ impl Reader<'_> {
                 id.and_then(type_from_id).is_some_and(|t| t.starts_with("microsoft.network/"))
             })
             .collect();
-        if !network.is_empty() && network.iter().all(|o| is_hollow(o)) {
+        if !network.is_empty() && network.iter().all(|o| is_mere_name(o)) {
             let reason = "rows without `properties`: `az resource list` and a query that projects ids say nothing \
                           about routing; use the list command of each type, or `az graph query` with whole rows";
             return Err(self.refuse(ImportError::NoProperties, place, reason));

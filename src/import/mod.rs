@@ -120,7 +120,7 @@ impl Importer {
             Content::Resources(items) => {
                 let mut batch = Batch::new(name, self.inputs.len(), room);
                 for item in items {
-                    batch.item(item).map_err(|_: raw::Full| full())?;
+                    batch.item(item, format == Format::Template).map_err(|_: raw::Full| full())?;
                 }
                 let loaded = Loaded { format, counts: labels(&batch.raws), ignored: batch.ignored.clone() };
                 self.inputs.push(name.to_owned());
@@ -180,7 +180,13 @@ impl Importer {
 
     /// Merges everything into a document, which is not checked.
     pub fn into_document(self) -> (Document, ImportReport) {
-        let mut counts = labels(self.store.raws.iter().filter(|raw| raw.rank > raw::Rank::Hollow));
+        // A child that was only repeated inside another resource is no part of what was exported.
+        let orphan = |raw: &raw::Raw| {
+            let parent = raw.parent.as_ref();
+            raw.rank == raw::Rank::Embedded && parent.is_some_and(|id| self.store.get(id).is_none())
+        };
+        let whole = |raw: &&raw::Raw| raw.rank > raw::Rank::Hollow && !orphan(raw);
+        let mut counts = labels(self.store.raws.iter().filter(whole));
         let translated = azure::translate(&self.store, &self.inputs);
         let mut document = translated.document;
         let mut warnings = self.warnings;

@@ -184,14 +184,21 @@ impl Batch {
     }
 
     /// Takes one item of an input apart.
-    pub(super) fn item(&mut self, item: Map<String, Value>) -> Result<(), Full> {
-        let id = ["id", "resourceid"].iter().find_map(|key| item.get(*key).and_then(Value::as_str));
-        let Some(id) = id.map(|id| ResourceId::new(id.trim())) else {
+    ///
+    /// `declared` says that an item without members is an empty resource (as in a template) and not a mere name.
+    pub(super) fn item(&mut self, item: Map<String, Value>, declared: bool) -> Result<(), Full> {
+        let id = ["id", "resourceid"]
+            .iter()
+            .find_map(|key| item.get(*key).and_then(Value::as_str))
+            .map(|id| ResourceId::new(id.trim()))
+            .or_else(|| built_id(&item));
+        let Some(id) = id else {
             let name = item.get("name").map(text_of).unwrap_or_default();
             let reason = "an item without `id` was left out".to_owned();
             self.warn(WarningKind::NotAResource, &ResourceId::new(name), "id", reason);
             return Ok(());
         };
+        let rank = if declared || !is_mere_name(&item) { Rank::Own } else { Rank::Hollow };
         let stated = ["type", "resourcetype"]
             .iter()
             .find_map(|key| item.get(*key).and_then(Value::as_str))
@@ -212,7 +219,7 @@ impl Batch {
         let mut body = Map::new();
         self.flatten(&id, "", item, &mut body);
         match modelled(&kind) {
-            Some(kind) => self.resource(id, None, kind, body, Rank::Own),
+            Some(kind) => self.resource(id, None, kind, body, rank),
             None => {
                 self.spend()?;
                 *self.ignored.entry(kind).or_default() += 1;
@@ -273,7 +280,12 @@ impl Batch {
                     continue;
                 };
                 let child_id = id.child(child_type, &name);
-                let rank = if rank == Rank::Own { Rank::Nested } else { rank };
+                let only_an_id = child.keys().all(|key| key == "id" || key == "resourcegroup");
+                let rank = match rank {
+                    _ if only_an_id => Rank::Hollow,
+                    Rank::Own => Rank::Nested,
+                    other => other,
+                };
                 self.resource(child_id, Some(&id), child_kind, child, rank)?;
             }
         }
@@ -288,7 +300,6 @@ impl Batch {
             _ => id.name().to_owned(),
         };
         let parent = parent.cloned().or_else(|| kind.contains('/').then(|| id.parent()).flatten());
-        let rank = if is_hollow(&body) { Rank::Hollow } else { rank };
         self.raws.push(Raw { id, kind, name, parent, body, rank, input: self.input });
         Ok(())
     }
@@ -394,8 +405,45 @@ fn is_cut(text: &str) -> bool {
 /// The lower-case type without provider, where it is modelled.
 fn modelled(kind: &str) -> Option<&'static str> {
     let kind = kind.to_ascii_lowercase();
-    let kind = kind.strip_prefix("microsoft.network/")?;
+    let kind = match kind.strip_prefix("microsoft.network/")? {
+        // Names that the published examples and old API versions use.
+        "virtualhubs/virtualhubvnetconnections" | "virtualhubs/virtualnetworkconnections" => {
+            "virtualhubs/hubvirtualnetworkconnections"
+        }
+        "natgateway" => "natgateways",
+        kind => kind,
+    };
     MODELLED.iter().find(|(known, _)| *known == kind).map(|(known, _)| *known)
+}
+
+/// An id from type and name, for items that have none.
+fn built_id(item: &Map<String, Value>) -> Option<ResourceId> {
+    let text = |keys: &[&str]| {
+        keys.iter().find_map(|key| item.get(*key).and_then(Value::as_str)).filter(|text| !text.is_empty())
+    };
+    let kind = text(&["type", "resourcetype"]).filter(|t| t.contains('.'))?;
+    let name = text(&["name", "resourcename"])?;
+    let (namespace, types) = kind.split_once('/')?;
+    if types.split('/').count() != name.split('/').count() {
+        return None;
+    }
+    let mut id = String::new();
+    if let Some(subscription) = text(&["subscriptionid"]) {
+        id.push_str(&format!("/subscriptions/{subscription}"));
+    }
+    if let Some(group) = text(&["resourcegroup", "resourcegroupname"]) {
+        id.push_str(&format!("/resourceGroups/{group}"));
+    }
+    id.push_str(&format!("/providers/{namespace}"));
+    for (kind, name) in types.split('/').zip(name.split('/')) {
+        id.push_str(&format!("/{kind}/{name}"));
+    }
+    Some(ResourceId::new(id))
+}
+
+/// Whether an item names a resource and says nothing about it.
+pub(super) fn is_mere_name(item: &Map<String, Value>) -> bool {
+    !item.get("properties").is_some_and(Value::is_object) && is_hollow(item)
 }
 
 /// Whether a body says nothing but who it is.

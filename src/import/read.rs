@@ -349,3 +349,8 @@ impl<'a> Body<'a> {
 fn join(path: &str, field: &str) -> String {
     if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") }
 }
+
+/// The owner of a child by its id; an expression has none that could be told, and stands for it.
+pub(super) fn owner(id: &ResourceId) -> Option<ResourceId> {
+    if is_expression(id.as_str()) { Some(id.clone()) } else { id.parent() }
+}

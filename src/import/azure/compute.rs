@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 use super::super::WarningKind;
-use super::super::read::{Body, Context};
+use super::super::read::{Body, Context, owner};
 use crate::model::{
     AzureFirewall, Backend, FrontendIpConfiguration, IpConfiguration, LoadBalancer, LoadBalancerSku,
     NatGateway, NetworkInterface, PrivateEndpoint, PublicIpAddress, ResourceId,
@@ -93,7 +93,7 @@ pub(super) fn load_balancer(body: &Body<'_>, pools: &HashMap<ResourceId, Vec<Res
         let interface = |id: ResourceId| Backend { network_interface: Some(id), ..Backend::default() };
         // A pool lists IP configurations of interfaces: `{interface}/ipConfigurations/{name}`.
         for configuration in pool.ids_in("backendIPConfigurations") {
-            if let Some(nic) = configuration.parent() {
+            if let Some(nic) = owner(&configuration) {
                 pool.refers("backends.network_interface", &nic);
                 add(interface(nic));
             }

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::super::WarningKind;
-use super::super::read::Body;
+use super::super::read::{Body, owner};
 use crate::model::{
     BgpServiceCommunity, CircuitPeering, CircuitSkuTier, ExpressRouteCircuit, PeeringType, ResourceId,
     RouteFilter,
@@ -47,17 +47,20 @@ pub(super) fn circuit(body: &Body<'_>) -> ExpressRouteCircuit {
 
 /// Circuits that this peering is joined with (ER-15).
 fn global_reach(body: &Body<'_>, own: &ResourceId) -> Vec<ResourceId> {
+    let mut connections = body.context.children(body.id, "expressroutecircuits/peerings/connections");
+    // The circuit that did not start it shows it here.
+    connections.extend(body.list("peeredConnections"));
     let mut found = Vec::new();
-    for connection in body.context.children(body.id, "expressroutecircuits/peerings/connections") {
-        let far = connection.id_in("peerExpressRouteCircuitPeering").and_then(|id| id.parent());
-        let near = connection.id_in("expressRouteCircuitPeering").and_then(|id| id.parent());
+    for connection in connections {
+        let far = connection.id_in("peerExpressRouteCircuitPeering").and_then(|id| owner(&id));
+        let near = connection.id_in("expressRouteCircuitPeering").and_then(|id| owner(&id));
         let state = connection.text("circuitConnectionStatus");
         if state.is_some_and(|s| s.eq_ignore_ascii_case("Disconnected")) {
             let reason = "a Global Reach connection that is down was left out";
             connection.warn(WarningKind::NotModelled, "circuitConnectionStatus", reason);
             continue;
         }
-        // The connection may be shown from either side.
+        // Either end may be this circuit.
         for circuit in [far, near].into_iter().flatten().filter(|id| id != own) {
             connection.refers("global_reach", &circuit);
             if !found.contains(&circuit) {

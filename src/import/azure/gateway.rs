@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use super::super::WarningKind;
-use super::super::read::{Body, Context};
+use super::super::read::{Body, Context, owner};
 use crate::model::{
     Asn, BgpConnection, Connection, ConnectionType, GatewayType, HubRoutingPreference,
     HubVirtualNetworkConnection, LocalNetworkGateway, ResourceId, RouteServer, VirtualHub,
@@ -55,11 +55,11 @@ pub(super) fn virtual_network_gateway(
             subnet = configuration.id_in("subnet").or_else(known);
         }
     }
-    let vnet = subnet.as_ref().and_then(ResourceId::parent);
+    let vnet = subnet.as_ref().and_then(owner);
     match vnet {
         Some(vnet) => gateway.virtual_network = vnet,
         // A gateway of an extended zone names its network elsewhere.
-        None => match body.id_in("virtualNetworkExtendedLocationResourceId") {
+        None => match body.id_in("vNetExtendedLocationResourceId") {
             Some(vnet) => gateway.virtual_network = vnet,
             None => {
                 let reason = "its virtual network cannot be told: it gives no routes";
@@ -189,7 +189,7 @@ pub(super) fn route_server(body: &Body<'_>, subnets: &HashMap<ResourceId, Resour
         .map(|raw| context.body(raw))
         .find_map(|c| c.id_in("subnet").or_else(|| subnets.get(c.id).cloned()))
         .or_else(|| subnets.get(body.id).cloned());
-    let virtual_network = subnet.and_then(|s| s.parent()).unwrap_or_default();
+    let virtual_network = subnet.and_then(|s| owner(&s)).unwrap_or_default();
     if virtual_network.is_empty() {
         let reason =
             "its virtual network cannot be told: add the output of the subnets or of the IP configurations";

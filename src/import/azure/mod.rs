@@ -65,7 +65,7 @@ pub(super) fn translate(store: &Store, inputs: &[String]) -> Translated {
     for raw in &store.raws {
         let body = context.body(raw);
         if let Some(parent) = &raw.parent {
-            if store.get(parent).is_none_or(|p| p.rank == Rank::Hollow) && raw.rank > Rank::Hollow {
+            if store.get(parent).is_none_or(|p| p.rank == Rank::Hollow) && raw.rank > Rank::Embedded {
                 let reason = format!("its parent `{parent}` is in no input: left out");
                 body.warn(WarningKind::ParentMissing, "", reason);
             }

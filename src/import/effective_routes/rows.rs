@@ -219,6 +219,15 @@ impl Cells<'_> {
         self.parsed(field, "address")
     }
 
+    /// The neighbour that a row is about.
+    fn neighbor(&mut self) -> Option<IpAddr> {
+        let found = self.address("neighbor");
+        if found.is_none() {
+            self.warn(WarningKind::Missing, "neighbor", "the row was left out".to_owned());
+        }
+        found
+    }
+
     fn number(&mut self, field: &str) -> Option<u32> {
         self.parsed(field, "number")
     }
@@ -243,8 +252,13 @@ impl Cells<'_> {
         found
     }
 
+    /// The prefix that a row is about.
     fn prefix(&mut self, field: &str) -> Option<IpNet> {
-        self.prefixes(field).into_iter().next()
+        let found = self.prefixes(field).into_iter().next();
+        if found.is_none() {
+            self.warn(WarningKind::Missing, field, "the row was left out".to_owned());
+        }
+        found
     }
 
     /// ASNs joined by `-` (gateways, hubs) or blanks (circuits, which add a letter for the origin).
@@ -368,7 +382,7 @@ fn circuit(cells: &mut Cells<'_>) -> Option<CircuitRoute> {
 }
 
 fn circuit_neighbor(cells: &mut Cells<'_>) -> Option<CircuitNeighbor> {
-    let neighbor = cells.address("neighbor")?;
+    let neighbor = cells.neighbor()?;
     let asn_field = if cells.map.contains_key("as") { "as" } else { "asn" };
     // A count, or a state's word in its place.
     let state = cells.text("statepfxrcd").or_else(|| cells.text("stateorprefixesreceived"));
@@ -416,7 +430,7 @@ fn hub_peer(cells: &mut Cells<'_>) -> Option<HubPeerRoute> {
 
 fn bgp_peer(cells: &mut Cells<'_>) -> Option<BgpPeer> {
     Some(BgpPeer {
-        neighbor: cells.address("neighbor")?,
+        neighbor: cells.neighbor()?,
         asn: cells.parsed("asn", "autonomous system number"),
         state: cells.text("state"),
         local_address: cells.address("localaddress"),

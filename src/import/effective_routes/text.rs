@@ -79,7 +79,10 @@ impl Reader {
             return bare_row(line);
         }
         let row = sliced(&self.columns, line).or_else(|| split(&self.columns, line))?;
-        let text = |key: &str| row.get(key).and_then(Value::as_str);
+        let text = |key: &str| match row.get(key) {
+            Some(Value::Array(items)) => items.first().and_then(Value::as_str),
+            other => other.and_then(Value::as_str),
+        };
         let prefix = |key: &str| text(key).is_some_and(|t| parse_prefix(first(t)).is_some());
         let state = text("state")
             .is_none_or(|s| s.eq_ignore_ascii_case("active") || s.eq_ignore_ascii_case("invalid"));

@@ -58,12 +58,12 @@ fn assert_in_order(text: &str, expected: &[&str]) {
     }
 }
 
-/// The part of the tour that starts with this title.
+/// The part of the tour that starts with this title, up to the line under the next one.
 fn stop<'a>(tour: &'a str, title: &str) -> &'a str {
     let at = tour.find(title).unwrap_or_else(|| panic!("the tour has no `{title}`:\n{tour}"));
-    let rest = &tour[at..];
-    let end = rest.find("\n\n\n").or_else(|| rest[1..].find("\n\nA").map(|n| n + 1)).unwrap_or(rest.len());
-    &rest[..end]
+    let line = |from: usize| tour[from..].find("\n---").map(|n| from + n + 4);
+    let own = line(at).expect("a title has a line under it");
+    &tour[at..line(own).unwrap_or(tour.len())]
 }
 
 #[test]

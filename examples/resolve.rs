@@ -199,11 +199,17 @@ fn ask(
 
 fn print_pair(network: &Network, from: Source, to: IpAddr) -> Result<(), Box<dyn Error>> {
     let pair = network.resolve_pair(from, to)?;
-    println!("{}\n\nreply: {}", pair.forward(), pair.reply());
+    println!("{}", pair.forward());
+    for reply in pair.replies() {
+        println!("\nreply: {reply}");
+    }
+    if pair.replies().is_empty() {
+        println!("\nreply: none, the packet arrives nowhere that answers from here");
+    }
     for asymmetry in pair.asymmetries() {
         println!("asymmetry: {asymmetry}");
     }
-    if pair.asymmetries().is_empty() {
+    if pair.asymmetries().is_empty() && !pair.replies().is_empty() {
         println!("symmetric for every stateful hop");
     }
     Ok(())

@@ -103,6 +103,33 @@ impl serde::Serialize for Rule {
     }
 }
 
+/// A rule that took part in an answer, with the confidence of the part of it that did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Decision {
+    /// The rule.
+    pub rule: Rule,
+    /// How well founded that part of it is.
+    pub confidence: Confidence,
+}
+
+impl Decision {
+    /// By what the rule states.
+    pub(crate) fn stated(rule: Rule) -> Self {
+        Self { rule, confidence: rule.confidence() }
+    }
+
+    /// By what the rule decides where its sources are silent.
+    pub(crate) fn decided(rule: Rule) -> Self {
+        Self { rule, confidence: rule.decision_confidence() }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.rule, self.confidence.letter())
+    }
+}
+
 rules! {
     SYS_1 = "SYS-1" Documented Documented,
     SYS_2 = "SYS-2" Documented Documented,

@@ -326,7 +326,7 @@ fn resource_format(map: &Map<String, Value>, single: bool) -> Option<Format> {
     if string("resourceid") || map.contains_key("resourcegroupname") && is_resource("id") {
         return Some(Format::PowerShell);
     }
-    if !is_resource("id") && !(typed && string("name")) {
+    if !(is_resource("id") || typed && string("name")) {
         return None;
     }
     Some(match (nested, single) {

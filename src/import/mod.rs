@@ -122,7 +122,11 @@ impl Importer {
                 for item in items {
                     batch.item(item, format == Format::Template).map_err(|_: raw::Full| full())?;
                 }
-                let loaded = Loaded { format, counts: labels(&batch.raws), ignored: batch.ignored.clone() };
+                let loaded = Loaded {
+                    format,
+                    counts: labels(batch.raws.iter().filter(|raw| raw.rank > raw::Rank::Embedded)),
+                    ignored: batch.ignored.clone(),
+                };
                 self.inputs.push(name.to_owned());
                 self.warnings.extend(recognised.warnings);
                 self.warnings.append(&mut batch.warnings);
@@ -180,6 +184,27 @@ impl Importer {
 
     /// Merges everything into a document, which is not checked.
     pub fn into_document(self) -> (Document, ImportReport) {
+        let (document, merged) = self.merge();
+        let topology = Topology::new(document.clone()).ok();
+        (document, merged.report(topology.as_ref()))
+    }
+
+    /// Merges everything and checks it.
+    ///
+    /// # Errors
+    /// What [`Topology::new`] refuses; the report comes with the error.
+    pub fn finish(self) -> Result<(Topology, ImportReport), InvalidTopology> {
+        let (document, merged) = self.merge();
+        match Topology::new(document) {
+            Ok(topology) => {
+                let report = merged.report(Some(&topology));
+                Ok((topology, report))
+            }
+            Err(error) => Err(InvalidTopology::new(error, merged.report(None))),
+        }
+    }
+
+    fn merge(self) -> (Document, Merged) {
         // A child that was only repeated inside another resource is no part of what was exported.
         let orphan = |raw: &raw::Raw| {
             let parent = raw.parent.as_ref();
@@ -201,40 +226,14 @@ impl Importer {
             }
             overlay(&mut document, other, &name, &mut warnings);
         }
-        let mut unresolved: Vec<UnresolvedReference> = translated
-            .references
-            .into_iter()
-            .filter(|r| {
-                let there = self.store.get(&r.to).is_some_and(|raw| raw.rank > raw::Rank::Hollow);
-                !r.to.is_empty() && !there && !self.store.known.contains(&r.to)
-            })
-            .collect();
-        // A document may hold what the exports refer to, and is checked by the same rules.
-        if let Ok(topology) = Topology::new(document.clone()) {
-            unresolved.retain(|r| topology.entity(&r.to).is_none());
-            let known = |r: &&UnresolvedReference| {
-                self.store.get(&r.to).is_none_or(|raw| raw.rank == raw::Rank::Hollow)
-                    && !self.store.known.contains(&r.to)
-            };
-            unresolved.extend(topology.unresolved_references().iter().filter(known).cloned());
-        }
-        unresolved.sort();
-        unresolved.dedup();
-        let report =
-            ImportReport { inputs: self.inputs, counts, ignored: self.store.ignored, warnings, unresolved };
-        (document, report)
-    }
-
-    /// Merges everything and checks it.
-    ///
-    /// # Errors
-    /// What [`Topology::new`] refuses; the report comes with the error.
-    pub fn finish(self) -> Result<(Topology, ImportReport), InvalidTopology> {
-        let (document, report) = self.into_document();
-        match Topology::new(document) {
-            Ok(topology) => Ok((topology, report)),
-            Err(error) => Err(InvalidTopology::new(error, report)),
-        }
+        let merged = Merged {
+            inputs: self.inputs,
+            counts,
+            warnings,
+            store: self.store,
+            references: translated.references,
+        };
+        (document, merged)
     }
 
     fn len(&self) -> usize {
@@ -260,6 +259,41 @@ impl Importer {
                 self.tag_index.insert(key, self.tags.len());
                 self.tags.push(tag);
             }
+        }
+    }
+}
+
+/// What is left beside the document when everything is merged.
+struct Merged {
+    inputs: Vec<String>,
+    counts: BTreeMap<String, usize>,
+    warnings: Vec<Warning>,
+    store: Store,
+    references: Vec<UnresolvedReference>,
+}
+
+impl Merged {
+    /// The report. Where the document is sound, its index also knows what azroute documents brought.
+    fn report(self, topology: Option<&Topology>) -> ImportReport {
+        let is_missing = |r: &UnresolvedReference| {
+            let there = self.store.get(&r.to).is_some_and(|raw| raw.rank > raw::Rank::Hollow);
+            !r.to.is_empty()
+                && !there
+                && !self.store.known.contains(&r.to)
+                && topology.is_none_or(|t| t.entity(&r.to).is_none())
+        };
+        let own = self.references.iter();
+        let checked = topology.map(Topology::unresolved_references).unwrap_or_default();
+        let mut unresolved: Vec<UnresolvedReference> =
+            own.chain(checked).filter(|r| is_missing(r)).cloned().collect();
+        unresolved.sort();
+        unresolved.dedup();
+        ImportReport {
+            inputs: self.inputs,
+            counts: self.counts,
+            ignored: self.store.ignored,
+            warnings: self.warnings,
+            unresolved,
         }
     }
 }

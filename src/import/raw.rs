@@ -522,11 +522,8 @@ impl Store {
             for (key, value) in raw.body {
                 match old.body.get_mut(&key) {
                     Some(slot) => {
-                        if raw.rank > Rank::Embedded
-                            && !(NOISE.contains(&&*key) && key != "location" && key != "sku")
-                            && !COMPUTED.contains(&&*key)
-                            && !same(slot, &value)
-                        {
+                        let compared = raw.rank > Rank::Embedded && is_compared(&key);
+                        if compared && !same(slot, &value) {
                             warnings.push(Warning {
                                 kind: WarningKind::Conflict,
                                 input: name.clone(),
@@ -549,6 +546,12 @@ impl Store {
         }
         self.known.extend(batch.known);
     }
+}
+
+/// Whether inputs that disagree in this member contradict each other.
+fn is_compared(key: &str) -> bool {
+    let names_it = matches!(key, "location" | "sku" | "kind");
+    names_it || !(NOISE.contains(&key) || COMPUTED.contains(&key))
 }
 
 /// Whether two bodies agree: text without regard to case, members that only one side gives not counted.

@@ -319,10 +319,18 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// Notes that this resource refers to another.
+    /// Notes that this resource refers to another. What a circuit's or a balancer's children refer to, the circuit or
+    /// the balancer does, as in [`Topology::unresolved_references`](crate::model::Topology::unresolved_references).
     pub(super) fn refers(&self, field: &'static str, to: &ResourceId) {
+        let mut from = self.id;
+        while let Some(raw) = self.context.store.get(from)
+            && let Some(parent) = &raw.parent
+            && (raw.kind.starts_with("expressroutecircuits/") || raw.kind.starts_with("loadbalancers/"))
+        {
+            from = parent;
+        }
         self.context.references.borrow_mut().push(UnresolvedReference {
-            from: self.id.clone(),
+            from: from.clone(),
             field,
             to: to.clone(),
         });

@@ -25,12 +25,30 @@ pub(super) fn resources(
     let mut scopes = BTreeMap::new();
     let list = template.get_mut("resources").map(Value::take).unwrap_or_default();
     find_scopes(&list, &mut scopes);
-    let distinct: BTreeSet<&String> = scopes.values().flatten().collect();
-    let only = (distinct.len() == 1).then(|| distinct.first().map(|s| (*s).clone())).flatten();
+    // The group is the one by which the template refers to its own resources; failing that, the only one it names.
+    let items: Vec<&Value> = match &list {
+        Value::Array(items) => items.iter().collect(),
+        Value::Object(by_name) => by_name.values().collect(),
+        _ => Vec::new(),
+    };
+    let own: BTreeSet<&String> =
+        items.into_iter().filter_map(own_path).filter_map(|path| scopes.get(&path)).flatten().collect();
+    let any: BTreeSet<&String> = scopes.values().flatten().collect();
+    let sole =
+        |set: &BTreeSet<&String>| (set.len() == 1).then(|| set.first().map(|s| (*s).clone())).flatten();
+    let only = sole(&own).or_else(|| sole(&any).filter(|_| own.is_empty()));
     let mut walker =
         Walker { input, scopes: &scopes, only: only.unwrap_or_default(), warnings, out: Vec::new() };
     walker.list(list, None, 0);
     walker.out
+}
+
+/// The path behind `/providers/` of a resource at the top of a template, in lower case.
+fn own_path(item: &Value) -> Option<String> {
+    let (kind, name) = (item.get("type")?.as_str()?, item.get("name")?.as_str()?);
+    let (namespace, types) = kind.split_once('/')?;
+    let pairs: Vec<String> = types.split('/').zip(name.split('/')).map(|(t, n)| format!("{t}/{n}")).collect();
+    Some(format!("{namespace}/{}", pairs.join("/")).to_ascii_lowercase())
 }
 
 struct Walker<'a> {

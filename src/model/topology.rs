@@ -737,12 +737,13 @@ impl VirtualNetworkPeering {
     }
 }
 
+/// A prefix and whose it is.
+type Owned<'a> = (IpNet, &'a ResourceId);
+
 /// Pairs that overlap: each prefix with the nearest one before it, in address order, that reaches into it.
-fn overlaps<'a>(
-    prefixes: impl Iterator<Item = (IpNet, &'a ResourceId)>,
-) -> Vec<((IpNet, &'a ResourceId), (IpNet, &'a ResourceId))> {
+fn overlaps<'a>(prefixes: impl Iterator<Item = Owned<'a>>) -> Vec<(Owned<'a>, Owned<'a>)> {
     let mut sorted: Vec<_> = prefixes.collect();
-    sorted.sort_by(|a, b| (a.0.network(), a.0.prefix_len()).cmp(&(b.0.network(), b.0.prefix_len())));
+    sorted.sort_by_key(|(prefix, _)| (prefix.network(), prefix.prefix_len()));
     let mut found = Vec::new();
     let mut open: Vec<(IpNet, &ResourceId)> = Vec::new();
     for item in sorted {

@@ -7,34 +7,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::model::{EffectiveRouteRow, Knobs, LinkRole, PeeringType, ResourceId, SecurityRuleDirection};
-use crate::rule::{Confidence, Rule};
-
-/// A rule that took part in an answer, with the confidence of the part of it that did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Decision {
-    /// The rule.
-    pub rule: Rule,
-    /// How well founded that part of it is.
-    pub confidence: Confidence,
-}
-
-impl Decision {
-    /// By what the rule states.
-    pub(crate) fn stated(rule: Rule) -> Self {
-        Self { rule, confidence: rule.confidence() }
-    }
-
-    /// By what the rule decides where its sources are silent.
-    pub(crate) fn decided(rule: Rule) -> Self {
-        Self { rule, confidence: rule.decision_confidence() }
-    }
-}
-
-impl fmt::Display for Decision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.rule, self.confidence.letter())
-    }
-}
+use crate::rule::{Confidence, Decision};
 
 /// Source and destination of a packet at one point of its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -467,6 +440,9 @@ pub enum NsgStatus {
 pub(crate) struct Node {
     pub(crate) hop: Hop,
     pub(crate) next: Next,
+    /// The table asked here, and for which destination.
+    pub(crate) table: Option<usize>,
+    pub(crate) asked: IpAddr,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -37,6 +37,13 @@ pub(super) fn circuit(body: &Body<'_>) -> ExpressRouteCircuit {
         let mbps = (gbps * 1000.0).round() as u32;
         circuit.bandwidth_in_mbps = Some(mbps);
     }
+    if let Some(state) = body.text("serviceProviderProvisioningState")
+        && !state.eq_ignore_ascii_case("Provisioned")
+    {
+        let reason =
+            format!("`{state}`: a circuit that the provider has not set up is taken as one that works");
+        body.warn(WarningKind::NotModelled, "serviceProviderProvisioningState", reason);
+    }
     for peering in body.context.children(body.id, "expressroutecircuits/peerings") {
         circuit.global_reach.extend(global_reach(&peering, body.id));
         circuit.peerings.extend(self::peering(&peering));

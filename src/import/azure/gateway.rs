@@ -100,6 +100,13 @@ pub(super) fn virtual_network_gateway(
         );
         body.warn(WarningKind::NotModelled, "customRoutes.addressPrefixes", reason);
     }
+    if body.text("adminState").is_some_and(|state| state.eq_ignore_ascii_case("Disabled")) {
+        body.warn(
+            WarningKind::NotModelled,
+            "adminState",
+            "a gateway that is switched off is taken as one that works",
+        );
+    }
     body.not_modelled(&["natRules", "enableBgpRouteTranslationForNat"]);
     Some(gateway)
 }

@@ -43,6 +43,13 @@ pub(super) fn virtual_network(body: &Body<'_>, back: &BackReferences) -> Virtual
     let context = body.context;
     let space = body.inner("addressSpace");
     let communities = body.inner("bgpCommunities");
+    if let Some(encryption) = body.inner("encryption")
+        && encryption.flag("enabled") == Some(true)
+        && encryption.text("enforcement").is_some_and(|e| e.eq_ignore_ascii_case("DropUnencrypted"))
+    {
+        let reason = "dropping what is not encrypted is not modelled";
+        encryption.warn(WarningKind::NotModelled, "enforcement", reason);
+    }
     VirtualNetwork {
         location: body.text("location"),
         address_space: space.map(|s| s.prefixes("addressPrefixes")).unwrap_or_default(),
@@ -181,6 +188,7 @@ fn route(body: &Body<'_>) -> Option<UserDefinedRoute> {
         );
         return None;
     };
+    body.not_modelled(&["hasBgpOverride"]);
     let mut route = UserDefinedRoute::new(body.name, prefix, next_hop_type);
     if next_hop_type.is_appliance() {
         route.next_hop_ip_addresses = body.addresses("nextHopIpAddress");

@@ -26,9 +26,11 @@ pub(super) fn tables(text: &str) -> Vec<Table> {
             reader.end_table();
             reader.columns = columns;
         } else if let Some(row) = reader.row(line) {
+            reader.list(false);
             reader.rows.push(row);
         } else if let Some((key, value)) = list_member(line) {
             reader.columns.clear();
+            reader.list(true);
             reader.member(key, value);
         } else if line.starts_with(' ') && reader.extend(line.trim()) {
         } else {
@@ -53,6 +55,8 @@ struct Reader {
     title: Vec<String>,
     columns: Vec<Column>,
     rows: Vec<Map<String, Value>>,
+    /// Whether the rows are those of a list of `key : value`.
+    listing: bool,
     record: Map<String, Value>,
     last_key: Option<String>,
 }
@@ -63,6 +67,15 @@ impl Reader {
             let title = std::mem::take(&mut self.title);
             let name = (!title.is_empty()).then(|| title.join(" / "));
             self.tables.push(Table { name, rows: std::mem::take(&mut self.rows) });
+        }
+    }
+
+    /// Ends the table where a list begins, and the other way round.
+    fn list(&mut self, listing: bool) {
+        if self.listing != listing {
+            self.end_record();
+            self.end_table();
+            self.listing = listing;
         }
     }
 

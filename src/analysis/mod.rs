@@ -1,0 +1,8 @@
+//! Questions people ask of a whole network: findings, and comparisons with what Azure printed.
+
+mod compare;
+mod findings;
+
+pub use compare::{Comparison, compare};
+pub(crate) use findings::findings;
+pub use findings::{Finding, FindingCode, Severity};

@@ -1,0 +1,128 @@
+//! Who tells whom what: from the declared topology to the routes that gateways offer, and to what places outside Azure
+//! know of Azure.
+//!
+//! Everything that reaches a subnet from a gateway, a Route Server or a virtual hub leaves here as an [`Offer`], with
+//! the facts that [`selection`](crate::selection) ranks by. Selection does not care where an offer came from: today
+//! from declared prefixes, later from BGP.
+
+mod offers;
+mod on_premises;
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::model::{Asn, HubRoutingPreference, ResourceId};
+use crate::rule::Rule;
+
+pub(crate) use offers::{converge, is_default_route, is_private_address, same_region, same_tenant};
+pub(crate) use on_premises::{ExitKind, OnPremises, RouterIx, Step};
+
+/// Everything the control plane settles.
+#[derive(Debug, Default)]
+pub(crate) struct ControlPlane {
+    /// One per virtual network with gateways or a Route Server, and one per virtual hub.
+    pub(crate) domains: Vec<Domain>,
+    /// Where each virtual network takes gateway routes from.
+    pub(crate) subscriptions: Vec<Option<Subscription>>,
+    /// What places outside Azure know.
+    pub(crate) on_premises: OnPremises,
+    /// Prefixes that customers advertise on Microsoft peering and Azure accepts (MSP-13), by circuit.
+    pub(crate) microsoft_peering: Vec<(IpNet, usize)>,
+    /// What happened on the way: sessions that dropped, routes that were refused.
+    pub(crate) events: Vec<Event>,
+}
+
+/// A source of gateway routes: all gateways of one virtual network, or one hub.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Domain {
+    pub(crate) owner: DomainOwner,
+    pub(crate) route_server: Option<usize>,
+    pub(crate) express_route: Vec<usize>,
+    pub(crate) vpn: Vec<usize>,
+    pub(crate) preference: HubRoutingPreference,
+    pub(crate) offers: Vec<Offer>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DomainOwner {
+    VirtualNetwork(usize),
+    Hub(usize),
+}
+
+/// A virtual network takes routes from a domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Subscription {
+    pub(crate) domain: usize,
+    /// Whether a default route is taken (VWAN-4; always, but for a hub connection that refuses it).
+    pub(crate) default_route: bool,
+}
+
+/// A route that a domain could give its virtual networks.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Offer {
+    pub(crate) prefix: IpNet,
+    pub(crate) via: Via,
+    pub(crate) as_path: Vec<Asn>,
+    /// Connection weight (ER-8); 0 where there is none.
+    pub(crate) weight: u16,
+    /// Configured, not learned by BGP (VPN-2).
+    pub(crate) is_static: bool,
+    /// What Azure prints as next hop (VOC-13).
+    pub(crate) next_hops: Vec<IpAddr>,
+}
+
+/// How an offer is reached, as positions in the document.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Via {
+    /// Over a circuit: gateway, connection and circuit where known, and which links carry it.
+    ExpressRoute {
+        gateway: usize,
+        connection: Option<usize>,
+        circuit: Option<usize>,
+        links: Links,
+        far: Option<usize>,
+    },
+    /// Over a VPN connection; `far` is the gateway at the other end of a VNet-to-VNet connection.
+    Vpn { gateway: usize, connection: Option<usize>, far: Option<usize> },
+    /// Injected by an appliance through a Route Server (ARS-2).
+    RouteServer { next_hop: IpAddr },
+    /// Through a hub's router, to one of its virtual networks or to what it is declared to know.
+    Hub { hub: usize, vnet: Option<usize>, connection: Option<ResourceId> },
+}
+
+/// Which links of a circuit carry a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Links {
+    pub(crate) primary: bool,
+    pub(crate) secondary: bool,
+}
+
+impl Links {
+    pub(crate) fn any(self) -> bool {
+        self.primary || self.secondary
+    }
+}
+
+/// Something the control plane noticed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    pub(crate) kind: EventKind,
+    pub(crate) resource: ResourceId,
+    pub(crate) rule: Rule,
+    pub(crate) detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EventKind {
+    /// A limit was exceeded; with `limits = Enforce` the session dropped.
+    PrefixLimit,
+    /// A session dropped.
+    SessionDown,
+    /// A connection dropped.
+    ConnectionDown,
+    /// A gateway learned more than its SKU holds (ER-20).
+    GatewayRouteCapacityExceeded,
+    /// Routes were refused.
+    RoutesRefused,
+}

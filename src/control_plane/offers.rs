@@ -1,0 +1,785 @@
+//! What each gateway, Route Server and hub offers to the networks it serves.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::on_premises;
+use super::{ControlPlane, Domain, DomainOwner, Event, EventKind, Links, Offer, Subscription, Via};
+use crate::model::{
+    Advertisement, Asn, CircuitSkuTier, Connection, ConnectionType, CrossTenantLinks, Entity,
+    ExpressRouteCircuit, GatewayType, HubRoutingPreference, Limits, LinkRole, PUBLIC_PEERING_CLOSED,
+    PeeringType, ResourceId, Topology, VirtualNetworkGateway, VpnType,
+};
+use crate::rule::Rule;
+
+/// Default routes of both families.
+pub(crate) fn is_default_route(prefix: &IpNet) -> bool {
+    prefix.prefix_len() == 0
+}
+
+/// Settles the control plane of a topology.
+pub(crate) fn converge(topology: &Topology) -> ControlPlane {
+    let mut build = Builder::new(topology);
+    let mut plane = ControlPlane::default();
+    build.domains(&mut plane);
+    plane.subscriptions = build.subscriptions(&plane.domains);
+    for at in 0..plane.domains.len() {
+        let offers = match plane.domains[at].owner {
+            DomainOwner::VirtualNetwork(_) => build.gateway_offers(&plane, at),
+            DomainOwner::Hub(hub) => build.hub_offers(hub),
+        };
+        plane.domains[at].offers = offers;
+    }
+    plane.microsoft_peering = build.microsoft_peering();
+    plane.events = std::mem::take(&mut build.events);
+    plane.on_premises = on_premises::build(topology, &plane, &build.served);
+    plane
+}
+
+/// What the builders of offers share.
+pub(super) struct Builder<'t> {
+    topology: &'t Topology,
+    /// Connections by owning gateway.
+    connections: HashMap<usize, Vec<usize>>,
+    /// Sites' advertisements by what they go over.
+    advertisements: HashMap<ResourceId, Vec<(usize, &'t Advertisement)>>,
+    /// Virtual networks whose space a gateway advertises: its own and those that use it (PEER-6).
+    pub(super) served: BTreeMap<usize, Vec<usize>>,
+    events: Vec<Event>,
+    checked_sessions: HashMap<(usize, PeeringType, LinkRole, bool), bool>,
+}
+
+impl<'t> Builder<'t> {
+    fn new(topology: &'t Topology) -> Self {
+        let document = topology.document();
+        let mut connections: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (i, connection) in document.connections.iter().enumerate() {
+            if let Some(Entity::Gateway(gateway)) = topology.entity(&connection.virtual_network_gateway) {
+                connections.entry(gateway).or_default().push(i);
+            }
+        }
+        let mut advertisements: HashMap<ResourceId, Vec<(usize, &Advertisement)>> = HashMap::new();
+        for (s, site) in document.on_premises_sites.iter().enumerate() {
+            for advertisement in &site.advertisements {
+                advertisements.entry(advertisement.over.clone()).or_default().push((s, advertisement));
+            }
+        }
+        Self {
+            topology,
+            connections,
+            advertisements,
+            served: BTreeMap::new(),
+            events: Vec::new(),
+            checked_sessions: HashMap::new(),
+        }
+    }
+
+    /// One domain per network that has gateways or a Route Server, in the document's order, then one per hub.
+    fn domains(&mut self, plane: &mut ControlPlane) {
+        let document = self.topology.document();
+        let vnet_of = |id: &ResourceId| match self.topology.entity(id) {
+            Some(Entity::VirtualNetwork(v)) => Some(v),
+            _ => None,
+        };
+        let mut by_vnet: BTreeMap<usize, Domain> = BTreeMap::new();
+        let empty = |v: usize| Domain {
+            owner: DomainOwner::VirtualNetwork(v),
+            route_server: None,
+            express_route: Vec::new(),
+            vpn: Vec::new(),
+            preference: HubRoutingPreference::default(),
+            offers: Vec::new(),
+        };
+        for (g, gateway) in document.virtual_network_gateways.iter().enumerate() {
+            let Some(v) = vnet_of(&gateway.virtual_network) else { continue };
+            let domain = by_vnet.entry(v).or_insert_with(|| empty(v));
+            match gateway.gateway_type {
+                GatewayType::ExpressRoute => domain.express_route.push(g),
+                GatewayType::Vpn => domain.vpn.push(g),
+                GatewayType::LocalGateway => {}
+            }
+        }
+        for (r, server) in document.route_servers.iter().enumerate() {
+            let Some(v) = vnet_of(&server.virtual_network) else { continue };
+            let domain = by_vnet.entry(v).or_insert_with(|| empty(v));
+            domain.route_server = Some(r);
+            domain.preference = server.hub_routing_preference;
+        }
+        by_vnet.retain(|_, d| d.route_server.is_some() || !d.express_route.is_empty() || !d.vpn.is_empty());
+        plane.domains = by_vnet.into_values().collect();
+        for h in 0..document.virtual_hubs.len() {
+            plane.domains.push(Domain {
+                owner: DomainOwner::Hub(h),
+                route_server: None,
+                express_route: Vec::new(),
+                vpn: Vec::new(),
+                preference: document.virtual_hubs[h].hub_routing_preference,
+                offers: Vec::new(),
+            });
+        }
+    }
+
+    /// Where each network takes gateway routes from: its own domain, else a remote one (PEER-6, PEER-7), else its hub
+    /// (UDR-5 gives the same order).
+    fn subscriptions(&mut self, domains: &[Domain]) -> Vec<Option<Subscription>> {
+        let document = self.topology.document();
+        let own: HashMap<usize, usize> = domains
+            .iter()
+            .enumerate()
+            .filter_map(|(d, domain)| match domain.owner {
+                DomainOwner::VirtualNetwork(v) => Some((v, d)),
+                DomainOwner::Hub(_) => None,
+            })
+            .collect();
+        let mut hub_of: HashMap<usize, Subscription> = HashMap::new();
+        for (d, domain) in domains.iter().enumerate() {
+            let DomainOwner::Hub(h) = domain.owner else { continue };
+            for connection in &document.virtual_hubs[h].virtual_network_connections {
+                if let Some(Entity::VirtualNetwork(v)) =
+                    self.topology.entity(&connection.remote_virtual_network)
+                {
+                    let default_route = connection.enable_internet_security;
+                    hub_of.entry(v).or_insert(Subscription { domain: d, default_route });
+                }
+            }
+        }
+        let mut subscriptions = Vec::with_capacity(document.virtual_networks.len());
+        for (v, vnet) in document.virtual_networks.iter().enumerate() {
+            let whole = |domain: usize| Subscription { domain, default_route: true };
+            let remote = || {
+                vnet.peerings.iter().filter(|half| half.use_remote_gateways).find_map(|half| {
+                    let Some(Entity::VirtualNetwork(hub)) =
+                        self.topology.entity(&half.remote_virtual_network)
+                    else {
+                        return None;
+                    };
+                    let reverse = self.topology.reverse_peering(vnet, half)?;
+                    let global = !same_region(vnet, &document.virtual_networks[hub]);
+                    let usable = self.topology.is_connected(vnet, half)
+                        && reverse.allow_gateway_transit
+                        && (!global || self.topology.era().global_gateway_transit());
+                    usable.then(|| own.get(&hub).copied())?
+                })
+            };
+            let subscription = match own.get(&v) {
+                Some(domain) => Some(whole(*domain)),
+                None => remote().map(whole).or_else(|| hub_of.get(&v).copied()),
+            };
+            if let Some(Subscription { domain, .. }) = subscription
+                && matches!(domains[domain].owner, DomainOwner::VirtualNetwork(_))
+            {
+                for gateway in domains[domain].express_route.iter().chain(&domains[domain].vpn) {
+                    self.served.entry(*gateway).or_default().push(v);
+                }
+            }
+            subscriptions.push(subscription);
+        }
+        // A gateway's own network comes first.
+        for (gateway, served) in &mut self.served {
+            let own = document.virtual_network_gateways.get(*gateway).and_then(|g| vnet_ix(self.topology, g));
+            served.sort_by_key(|v| (Some(*v) != own, *v));
+        }
+        subscriptions
+    }
+
+    fn gateway_offers(&mut self, plane: &ControlPlane, at: usize) -> Vec<Offer> {
+        let document = self.topology.document();
+        let domain = &plane.domains[at];
+        let mut offers = Vec::new();
+        for &g in domain.express_route.iter().chain(&domain.vpn) {
+            let gateway = &document.virtual_network_gateways[g];
+            let next_hops = self.printed_next_hops(gateway);
+            let before = offers.len();
+            self.declared_routes(g, gateway, &next_hops, &mut offers);
+            for c in self.connections.get(&g).cloned().unwrap_or_default() {
+                let connection = &document.connections[c];
+                if !connection.connected {
+                    continue;
+                }
+                match (gateway.gateway_type, connection.connection_type) {
+                    (GatewayType::ExpressRoute, ConnectionType::ExpressRoute) => {
+                        self.circuit_offers(g, c, connection, &next_hops, &mut offers);
+                    }
+                    (GatewayType::Vpn, ConnectionType::IPsec) => {
+                        self.site_to_site_offers(g, c, connection, &next_hops, &mut offers);
+                    }
+                    (GatewayType::Vpn, ConnectionType::Vnet2Vnet) => {
+                        self.vnet_to_vnet_offers(g, c, connection, &next_hops, &mut offers);
+                    }
+                    _ => {}
+                }
+            }
+            if gateway.gateway_type == GatewayType::Vpn {
+                for pool in &gateway.vpn_client_address_pools {
+                    let via = Via::Vpn { gateway: g, connection: None, far: None };
+                    offers.push(static_offer(*pool, via, &next_hops));
+                }
+                // VPN carries IPv4 only (VPN-13, V6-4).
+                let refused = offers[before..].iter().filter(|o| o.prefix.addr().is_ipv6()).count();
+                if refused > 0 {
+                    let detail = format!("{refused} IPv6 prefixes: VPN gateways carry IPv4 only");
+                    self.event(EventKind::RoutesRefused, &gateway.id, Rule::VPN_13, detail);
+                    let tail = offers.split_off(before);
+                    offers.extend(tail.into_iter().filter(|o| o.prefix.addr().is_ipv4()));
+                }
+            }
+            self.capacity(gateway, offers.len() - before);
+        }
+        if let Some(r) = domain.route_server {
+            self.route_server_offers(r, &mut offers);
+        }
+        offers
+    }
+
+    /// Routes that the gateway is declared to have learned.
+    fn declared_routes(
+        &mut self,
+        g: usize,
+        gateway: &VirtualNetworkGateway,
+        next_hops: &[IpAddr],
+        offers: &mut Vec<Offer>,
+    ) {
+        for route in &gateway.learned_routes {
+            let connection = route.connection.as_ref().and_then(|id| match self.topology.entity(id) {
+                Some(Entity::Connection(c)) => Some(c),
+                _ => None,
+            });
+            let found = connection.map(|c| &self.topology.document().connections[c]);
+            if found.is_some_and(|c| !c.connected) || route.as_path.contains(&gateway.asn) {
+                continue;
+            }
+            let circuit = found.and_then(|c| self.circuit(c));
+            let via = match gateway.gateway_type {
+                GatewayType::ExpressRoute => {
+                    let links = circuit.map_or(Links { primary: true, secondary: true }, |c| {
+                        let circuit = &self.topology.document().express_route_circuits[c];
+                        Links { primary: circuit.primary.up, secondary: circuit.secondary.up }
+                    });
+                    if !links.any() {
+                        continue;
+                    }
+                    Via::ExpressRoute { gateway: g, connection, circuit, links, far: None }
+                }
+                _ => Via::Vpn { gateway: g, connection, far: None },
+            };
+            offers.push(Offer {
+                prefix: route.prefix.trunc(),
+                via,
+                as_path: route.as_path.clone(),
+                weight: found.map_or(0, |c| c.routing_weight),
+                is_static: false,
+                next_hops: next_hops.to_vec(),
+            });
+        }
+    }
+
+    fn circuit(&self, connection: &Connection) -> Option<usize> {
+        match self.topology.entity(&connection.peer) {
+            Some(Entity::Circuit(c)) => Some(c),
+            _ => None,
+        }
+    }
+
+    /// Over a circuit: what sites advertise on its private peering (ER-7), and the other networks linked to it where
+    /// both gateways let them in (ER-12).
+    fn circuit_offers(
+        &mut self,
+        g: usize,
+        c: usize,
+        connection: &Connection,
+        next_hops: &[IpAddr],
+        offers: &mut Vec<Offer>,
+    ) {
+        let document = self.topology.document();
+        let Some(circuit_ix) = self.circuit(connection) else { return };
+        let circuit = &document.express_route_circuits[circuit_ix];
+        if !self.may_link(g, circuit) {
+            let detail = format!("`{}` belongs to another tenant", circuit.id);
+            self.event(EventKind::ConnectionDown, &connection.id, Rule::ISO_2, detail);
+            return;
+        }
+        if circuit.peering(PeeringType::AzurePrivatePeering).is_none()
+            || self.exceeds_advertisement_limit(g, connection)
+        {
+            return;
+        }
+        let mut found: BTreeMap<(IpNet, Vec<Asn>), Links> = BTreeMap::new();
+        for link in LinkRole::BOTH {
+            for (prefix, as_path) in self.session(circuit_ix, PeeringType::AzurePrivatePeering, link) {
+                let links =
+                    found.entry((prefix, as_path)).or_insert(Links { primary: false, secondary: false });
+                match link {
+                    LinkRole::Primary => links.primary = true,
+                    LinkRole::Secondary => links.secondary = true,
+                }
+            }
+        }
+        let offer = |prefix, as_path, links, far| Offer {
+            prefix,
+            via: Via::ExpressRoute { gateway: g, connection: Some(c), circuit: Some(circuit_ix), links, far },
+            as_path,
+            weight: connection.routing_weight,
+            is_static: false,
+            next_hops: next_hops.to_vec(),
+        };
+        for ((prefix, as_path), links) in found {
+            offers.push(offer(prefix, as_path, links, None));
+        }
+        let links = Links { primary: circuit.primary.up, secondary: circuit.secondary.up };
+        if !links.any() || !self.lets_vnets_in(g) {
+            return;
+        }
+        for (o, other) in document.connections.iter().enumerate() {
+            let Some(Entity::Gateway(far)) = self.topology.entity(&other.virtual_network_gateway) else {
+                continue;
+            };
+            if o == c || far == g || !other.connected || self.circuit(other) != Some(circuit_ix) {
+                continue;
+            }
+            if !self.lets_vnets_in(far) || !self.may_link(far, circuit) {
+                continue;
+            }
+            for prefix in self.advertised_space(far) {
+                offers.push(offer(prefix, vec![Asn::MICROSOFT_EDGE], links, Some(far)));
+            }
+        }
+    }
+
+    /// Whether a gateway's network may be linked to a circuit of this owner (ISO-2).
+    fn may_link(&self, g: usize, circuit: &ExpressRouteCircuit) -> bool {
+        let document = self.topology.document();
+        let knob =
+            document.knobs.cross_tenant_links.unwrap_or_else(|| self.topology.era().cross_tenant_links());
+        if knob == CrossTenantLinks::ByAuthorisation || circuit.tenant.is_none() {
+            return true;
+        }
+        let tenant = vnet_ix(self.topology, &document.virtual_network_gateways[g])
+            .and_then(|v| document.virtual_networks[v].tenant.as_deref());
+        same_tenant(tenant, circuit.tenant.as_deref())
+    }
+
+    /// Whether a gateway takes traffic of other networks on its circuits (ER-12, CON-6).
+    fn lets_vnets_in(&self, g: usize) -> bool {
+        let gateway = &self.topology.document().virtual_network_gateways[g];
+        gateway.allow_remote_vnet_traffic.unwrap_or_else(|| self.topology.era().vnet_to_vnet_over_circuit())
+    }
+
+    /// What arrives at Microsoft's edge on one session of a circuit, after its limit (ER-4, MSP-5) and loop check
+    /// (BGP-5).
+    fn session(&mut self, circuit_ix: usize, peering: PeeringType, link: LinkRole) -> Vec<(IpNet, Vec<Asn>)> {
+        let document = self.topology.document();
+        let circuit = &document.express_route_circuits[circuit_ix];
+        if !circuit.link(link).up {
+            return Vec::new();
+        }
+        let mut seen = HashSet::new();
+        let mut routes = Vec::new();
+        let mut count = [0_usize; 2];
+        for (_, advertisement) in self.advertisements.get(&circuit.id).map_or(&[][..], Vec::as_slice) {
+            if advertisement.peering != peering || advertisement.link.is_some_and(|only| only != link) {
+                continue;
+            }
+            if advertisement.as_path.contains(&Asn::MICROSOFT_EDGE) {
+                continue;
+            }
+            for prefix in &advertisement.prefixes {
+                let prefix = prefix.trunc();
+                if seen.insert(prefix) {
+                    count[usize::from(prefix.addr().is_ipv6())] += 1;
+                }
+                routes.push((prefix, advertisement.as_path.clone()));
+            }
+        }
+        let limits = match (peering, circuit.sku_tier) {
+            (PeeringType::AzurePrivatePeering, CircuitSkuTier::Premium) => [10_000, 100],
+            (PeeringType::AzurePrivatePeering, _) => [4_000, 100],
+            _ => [200, 200],
+        };
+        let rule = if peering == PeeringType::AzurePrivatePeering { Rule::ER_4 } else { Rule::MSP_5 };
+        for family in [false, true] {
+            let (count, limit) = (count[usize::from(family)], limits[usize::from(family)]);
+            if count <= limit {
+                continue;
+            }
+            let first = self.checked_sessions.insert((circuit_ix, peering, link, family), true).is_none();
+            let down = document.knobs.limits == Limits::Enforce;
+            if first {
+                let session = format!("{} session of {}", link.as_str(), peering.as_str());
+                let detail = format!("{count} prefixes on the {session}, at most {limit} are accepted");
+                self.event(EventKind::PrefixLimit, &circuit.id, rule, detail);
+                if down {
+                    self.event(EventKind::SessionDown, &circuit.id, rule, format!("the {session} is down"));
+                }
+            }
+            if down {
+                routes.retain(|(prefix, _)| prefix.addr().is_ipv6() != family);
+            }
+        }
+        routes
+    }
+
+    /// ER-5: more than 1,000 IPv4 or 100 IPv6 prefixes towards on-premises take the connection down.
+    fn exceeds_advertisement_limit(&mut self, g: usize, connection: &Connection) -> bool {
+        let space = self.advertised_space(g);
+        let v6 = space.iter().filter(|p| p.addr().is_ipv6()).count();
+        let v4 = space.len() - v6;
+        if v4 <= 1_000 && v6 <= 100 {
+            return false;
+        }
+        let detail = format!(
+            "{v4} IPv4 and {v6} IPv6 prefixes towards on-premises, at most 1000 and 100 are accepted"
+        );
+        self.event(EventKind::PrefixLimit, &connection.id, Rule::ER_5, detail);
+        let down = self.topology.document().knobs.limits == Limits::Enforce;
+        if down {
+            self.event(
+                EventKind::ConnectionDown,
+                &connection.id,
+                Rule::ER_5,
+                "the connection is down".to_owned(),
+            );
+        }
+        down
+    }
+
+    /// What a gateway advertises: the spaces of its own network and of those that use it (ER-6, VPN-3).
+    fn advertised_space(&self, g: usize) -> Vec<IpNet> {
+        advertised_space(self.topology, &self.served, g)
+    }
+
+    /// Over a VPN connection: the local network gateway's prefixes, what its site advertises by BGP, and the device's
+    /// own BGP address (GWR-1, GWR-3, VPN-2); the default site adds a default route (FT-3).
+    fn site_to_site_offers(
+        &mut self,
+        g: usize,
+        c: usize,
+        connection: &Connection,
+        next_hops: &[IpAddr],
+        offers: &mut Vec<Offer>,
+    ) {
+        let document = self.topology.document();
+        let gateway = &document.virtual_network_gateways[g];
+        let via = Via::Vpn { gateway: g, connection: Some(c), far: None };
+        let local = self.topology.local_network_gateway(&connection.peer);
+        if let Some(local) = local {
+            for prefix in &local.address_prefixes {
+                offers.push(static_offer(*prefix, via.clone(), next_hops));
+            }
+            if gateway.gateway_default_site.as_ref() == Some(&local.id)
+                && let Some(default) = default_v4()
+            {
+                offers.push(static_offer(default, via.clone(), next_hops));
+            }
+        }
+        let basic = gateway.sku.as_deref().is_some_and(|sku| sku.eq_ignore_ascii_case("Basic"));
+        if !connection.enable_bgp || basic || gateway.vpn_type == VpnType::PolicyBased {
+            return;
+        }
+        let learned = |prefix: IpNet, as_path: Vec<Asn>| Offer {
+            prefix,
+            via: via.clone(),
+            as_path,
+            weight: 0,
+            is_static: false,
+            next_hops: next_hops.to_vec(),
+        };
+        let mut bgp = Vec::new();
+        if let Some(peer) = local.and_then(|l| l.bgp_peering_address) {
+            let as_path = local.and_then(|l| l.asn).into_iter().collect();
+            bgp.push(learned(IpNet::from(peer), as_path));
+        }
+        for over in [&connection.id, &connection.peer] {
+            for (_, advertisement) in self.advertisements.get(over).map_or(&[][..], Vec::as_slice) {
+                if advertisement.as_path.contains(&gateway.asn) {
+                    continue;
+                }
+                let routes = advertisement.prefixes.iter();
+                bgp.extend(routes.map(|p| learned(p.trunc(), advertisement.as_path.clone())));
+            }
+        }
+        let count = bgp.iter().map(|o| o.prefix).collect::<HashSet<_>>().len();
+        if count > 4_000 {
+            let detail = format!("{count} prefixes over the connection, at most 4000 are accepted");
+            self.event(EventKind::PrefixLimit, &connection.id, Rule::VPN_4, detail);
+            if document.knobs.limits == Limits::Enforce {
+                let detail = "the BGP session is down".to_owned();
+                self.event(EventKind::SessionDown, &connection.id, Rule::VPN_4, detail);
+                return;
+            }
+        }
+        offers.extend(bgp);
+    }
+
+    /// Over a VNet-to-VNet connection: the far network's space and that of the networks that use its gateway; with BGP
+    /// the far instances' addresses too (GWR-3).
+    fn vnet_to_vnet_offers(
+        &mut self,
+        g: usize,
+        c: usize,
+        connection: &Connection,
+        next_hops: &[IpAddr],
+        offers: &mut Vec<Offer>,
+    ) {
+        let document = self.topology.document();
+        let Some(Entity::Gateway(far)) = self.topology.entity(&connection.peer) else { return };
+        let here = &document.virtual_network_gateways[g].id;
+        let back = self.connections.get(&far).is_some_and(|all| {
+            all.iter().any(|o| {
+                let other = &document.connections[*o];
+                other.connected && other.peer == *here
+            })
+        });
+        if !back {
+            return;
+        }
+        let remote = &document.virtual_network_gateways[far];
+        let as_path = if connection.enable_bgp { vec![remote.asn] } else { Vec::new() };
+        let mut prefixes = self.advertised_space(far);
+        if connection.enable_bgp {
+            prefixes.extend(remote.bgp_peering_addresses.iter().map(|ip| IpNet::from(*ip)));
+        }
+        for prefix in prefixes {
+            offers.push(Offer {
+                prefix,
+                via: Via::Vpn { gateway: g, connection: Some(c), far: Some(far) },
+                as_path: as_path.clone(),
+                weight: 0,
+                is_static: !connection.enable_bgp,
+                next_hops: next_hops.to_vec(),
+            });
+        }
+    }
+
+    /// Routes that appliances gave a Route Server (ARS-2), within its limit (ARS-12), without loops (BGP-5) and ASN 0
+    /// (BGP-6), IPv4 only (ARS-14).
+    fn route_server_offers(&mut self, r: usize, offers: &mut Vec<Offer>) {
+        let document = self.topology.document();
+        let server = &document.route_servers[r];
+        let mut by_peer: BTreeMap<IpAddr, Vec<&crate::model::LearnedRoute>> = BTreeMap::new();
+        for route in &server.learned_routes {
+            if let Some(next_hop) = route.next_hop {
+                by_peer.entry(next_hop).or_default().push(route);
+            }
+        }
+        for (next_hop, routes) in by_peer {
+            if routes.len() > 1_000 {
+                let detail = format!("{} routes from {next_hop}, at most 1000 are accepted", routes.len());
+                self.event(EventKind::PrefixLimit, &server.id, Rule::ARS_12, detail);
+                if document.knobs.limits == Limits::Enforce {
+                    let detail = format!("the session with {next_hop} is down");
+                    self.event(EventKind::SessionDown, &server.id, Rule::ARS_12, detail);
+                    continue;
+                }
+            }
+            for route in routes {
+                let looped = route.as_path.iter().any(|asn| *asn == Asn::AZURE_GATEWAY || asn.0 == 0);
+                if looped || route.prefix.addr().is_ipv6() {
+                    continue;
+                }
+                offers.push(Offer {
+                    prefix: route.prefix.trunc(),
+                    via: Via::RouteServer { next_hop },
+                    as_path: route.as_path.clone(),
+                    weight: 0,
+                    is_static: false,
+                    next_hops: vec![next_hop],
+                });
+            }
+        }
+    }
+
+    /// What a hub gives its networks: each other's spaces and what it is declared to know (VWAN-2).
+    fn hub_offers(&mut self, h: usize) -> Vec<Offer> {
+        let document = self.topology.document();
+        let hub = &document.virtual_hubs[h];
+        let mut offers = Vec::new();
+        for connection in &hub.virtual_network_connections {
+            let Some(Entity::VirtualNetwork(v)) = self.topology.entity(&connection.remote_virtual_network)
+            else {
+                continue;
+            };
+            for prefix in &document.virtual_networks[v].address_space {
+                let via = Via::Hub { hub: h, vnet: Some(v), connection: None };
+                offers.push(static_offer(*prefix, via, &hub.route_next_hop_addresses));
+            }
+        }
+        for route in &hub.learned_routes {
+            let via = Via::Hub { hub: h, vnet: None, connection: route.connection.clone() };
+            let next_hops =
+                route.next_hop.map_or_else(|| hub.route_next_hop_addresses.clone(), |ip| vec![ip]);
+            let (prefix, as_path) = (route.prefix.trunc(), route.as_path.clone());
+            offers.push(Offer { prefix, via, as_path, weight: 0, is_static: false, next_hops });
+        }
+        offers.retain(|o| o.prefix.addr().is_ipv4());
+        offers
+    }
+
+    /// What Azure prints as next hop of a gateway's routes (VOC-13).
+    fn printed_next_hops(&self, gateway: &VirtualNetworkGateway) -> Vec<IpAddr> {
+        let mut printed = if !gateway.route_next_hop_addresses.is_empty() {
+            gateway.route_next_hop_addresses.clone()
+        } else if gateway.gateway_type != GatewayType::Vpn {
+            Vec::new()
+        } else if gateway.active_active {
+            gateway.bgp_peering_addresses.clone()
+        } else {
+            let document = self.topology.document();
+            let address = |id: &ResourceId| match self.topology.entity(id) {
+                Some(Entity::PublicIp(i)) => document.public_ip_addresses[i].ip_address,
+                _ => None,
+            };
+            gateway.public_ip_addresses.iter().filter_map(address).collect()
+        };
+        printed.sort_unstable();
+        printed.dedup();
+        printed
+    }
+
+    /// ER-20: routes beyond the SKU's capacity are kept and reported.
+    fn capacity(&mut self, gateway: &VirtualNetworkGateway, learned: usize) {
+        if gateway.gateway_type != GatewayType::ExpressRoute {
+            return;
+        }
+        let Some(sku) = &gateway.sku else { return };
+        let capacity = match sku.to_ascii_lowercase().as_str() {
+            "standard" | "ergw1az" => 4_000,
+            "highperformance" | "ergw2az" | "ultraperformance" | "ergw3az" => 9_500,
+            "ergwscale" => 60_000,
+            _ => return,
+        };
+        if learned > capacity {
+            let detail = format!("{learned} routes learned, `{sku}` is made for {capacity}");
+            self.event(EventKind::GatewayRouteCapacityExceeded, &gateway.id, Rule::ER_20, detail);
+        }
+    }
+
+    /// Public prefixes that customers advertise on Microsoft peering and Azure accepts: validated, not default, not
+    /// private (MSP-3, MSP-4), within the limit (MSP-5).
+    fn microsoft_peering(&mut self) -> Vec<(IpNet, usize)> {
+        let document = self.topology.document();
+        let mut accepted = Vec::new();
+        for (c, circuit) in document.express_route_circuits.iter().enumerate() {
+            self.public_peering_era(circuit);
+            let Some(peering) = circuit.peering(PeeringType::MicrosoftPeering) else { continue };
+            let mut prefixes: Vec<IpNet> = LinkRole::BOTH
+                .into_iter()
+                .flat_map(|link| self.session(c, PeeringType::MicrosoftPeering, link))
+                .map(|(prefix, _)| prefix)
+                .collect();
+            if circuit.primary.up || circuit.secondary.up {
+                prefixes.extend(peering.advertised_public_prefixes.iter().map(IpNet::trunc));
+            }
+            prefixes.sort_unstable();
+            prefixes.dedup();
+            let before = prefixes.len();
+            prefixes.retain(|prefix| !is_default_route(prefix) && !is_private(prefix));
+            if prefixes.len() < before {
+                let detail =
+                    format!("{} default or private prefixes on Microsoft peering", before - prefixes.len());
+                self.event(EventKind::RoutesRefused, &circuit.id, Rule::MSP_4, detail);
+            }
+            if !peering.validated && !prefixes.is_empty() {
+                let detail = format!("{} prefixes on Microsoft peering are not validated", prefixes.len());
+                self.event(EventKind::RoutesRefused, &circuit.id, Rule::MSP_3, detail);
+                continue;
+            }
+            accepted.extend(prefixes.into_iter().map(|prefix| (prefix, c)));
+        }
+        accepted
+    }
+
+    /// PUB-1: public peering on a circuit, or in an era, that cannot have it.
+    fn public_peering_era(&mut self, circuit: &ExpressRouteCircuit) {
+        if circuit.peering(PeeringType::AzurePublicPeering).is_none() {
+            return;
+        }
+        if !self.topology.era().public_peering() {
+            let detail = "public peering was retired on 2024-03-31 and carries nothing".to_owned();
+            self.event(EventKind::SessionDown, &circuit.id, Rule::PUB_1, detail);
+        } else if circuit.created.is_some_and(|day| day >= PUBLIC_PEERING_CLOSED) {
+            let detail = "circuits created from 2018-04-01 on have no public peering".to_owned();
+            self.event(EventKind::SessionDown, &circuit.id, Rule::PUB_1, detail);
+        }
+    }
+
+    fn event(&mut self, kind: EventKind, resource: &ResourceId, rule: Rule, detail: String) {
+        let event = Event { kind, resource: resource.clone(), rule, detail };
+        if !self.events.contains(&event) {
+            self.events.push(event);
+        }
+    }
+}
+
+/// What a gateway advertises: the spaces of its own network and of those that use it (ER-6, VPN-3).
+pub(super) fn advertised_space(
+    topology: &Topology,
+    served: &BTreeMap<usize, Vec<usize>>,
+    g: usize,
+) -> Vec<IpNet> {
+    let document = topology.document();
+    let mut space: Vec<IpNet> = Vec::new();
+    for v in served.get(&g).map_or(&[][..], Vec::as_slice) {
+        space.extend(document.virtual_networks[*v].address_space.iter().map(IpNet::trunc));
+    }
+    space
+}
+
+fn static_offer(prefix: IpNet, via: Via, next_hops: &[IpAddr]) -> Offer {
+    let prefix = prefix.trunc();
+    Offer { prefix, via, as_path: Vec::new(), weight: 0, is_static: true, next_hops: next_hops.to_vec() }
+}
+
+fn default_v4() -> Option<IpNet> {
+    "0.0.0.0/0".parse().ok()
+}
+
+fn vnet_ix(topology: &Topology, gateway: &VirtualNetworkGateway) -> Option<usize> {
+    match topology.entity(&gateway.virtual_network) {
+        Some(Entity::VirtualNetwork(v)) => Some(v),
+        _ => None,
+    }
+}
+
+/// Names of one tenant, compared without case; none is the default tenant.
+pub(crate) fn same_tenant(a: Option<&str>, b: Option<&str>) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
+        _ => false,
+    }
+}
+
+/// Whether two networks are in one region, compared without case and blanks. An unknown region counts as the same.
+pub(crate) fn same_region(a: &crate::model::VirtualNetwork, b: &crate::model::VirtualNetwork) -> bool {
+    let (Some(a), Some(b)) = (&a.location, &b.location) else { return true };
+    let fold = |s: &str| -> String {
+        s.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_lowercase()).collect()
+    };
+    fold(a) == fold(b)
+}
+
+/// Ranges that no public network routes: RFC 1918, RFC 6598, fc00::/7.
+pub(crate) fn is_private(prefix: &IpNet) -> bool {
+    is_private_address(prefix.network()) && {
+        let shortest = match prefix.network() {
+            IpAddr::V4(ip) => match ip.octets()[0] {
+                10 => 8,
+                100 => 10,
+                172 => 12,
+                _ => 16,
+            },
+            IpAddr::V6(_) => 7,
+        };
+        prefix.prefix_len() >= shortest
+    }
+}
+
+/// Whether an address lies in RFC 1918, RFC 6598 or fc00::/7.
+pub(crate) fn is_private_address(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(ip) => ip.is_private() || (ip.octets()[0] == 100 && (64..128).contains(&ip.octets()[1])),
+        IpAddr::V6(ip) => ip.segments()[0] & 0xfe00 == 0xfc00,
+    }
+}

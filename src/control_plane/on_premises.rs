@@ -1,0 +1,712 @@
+//! What places outside Azure know: their routers as a graph, and every exit from it (hosts, circuits, VPN connections,
+//! tunnels, the Internet) with the prefixes it leads to.
+//!
+//! The graph is flooded: a router knows every exit that its tenant may reach, takes the longest prefix, then the highest
+//! preference, then the nearest exit, and all of equal ones. Routes given to a site stay in that site. Each tenant sees
+//! its own sites, the providers' networks, and the circuits and connections that are its own (ISO-1, CSP-1).
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use petgraph::algo::dijkstra;
+use petgraph::graph::{NodeIndex, UnGraph};
+use petgraph::visit::{EdgeFiltered, EdgeRef};
+
+use super::offers::{advertised_space, is_default_route, same_tenant};
+use super::{ControlPlane, EventKind};
+use crate::model::{
+    Entity, ExpressRouteCircuit, Limits, LinkRole, OnPremisesNextHop, PUBLIC_PEERING_CLOSED, PeeringType,
+    ROUTE_FILTER_REQUIRED, ResourceId, SiteRole, Topology,
+};
+use crate::prefix_table::PrefixTable;
+
+/// A router, as a position in [`OnPremises::routers`].
+pub(crate) type RouterIx = usize;
+
+/// Learned over ExpressRoute; VPN is less preferred (COEX-5), the site's own Internet exit equal.
+const LEARNED: u32 = 100;
+const LEARNED_BY_VPN: u32 = 90;
+/// What a site tells Azure it has, where nothing better is known of the prefix.
+const ADVERTISED: u32 = 80;
+const TUNNEL: u32 = 150;
+const CONNECTED: u32 = u32::MAX;
+
+/// Everything outside Azure.
+#[derive(Debug, Default)]
+pub(crate) struct OnPremises {
+    pub(crate) routers: Vec<RouterNode>,
+    /// The routers of each site.
+    pub(crate) by_site: Vec<Vec<RouterIx>>,
+    pub(crate) exits: Vec<Exit>,
+    graph: UnGraph<(), Edge>,
+    table: PrefixTable<Vec<usize>>,
+    edges: HashMap<(usize, LinkRole), Vec<RouterIx>>,
+    connection_edges: HashMap<usize, Vec<RouterIx>>,
+    /// Advertisements over circuits and connections: who announced which prefix where.
+    announced: HashMap<(ResourceId, PeeringType), Vec<Announced>>,
+}
+
+/// A prefix that a site announces, on one link or both.
+type Announced = (Option<LinkRole>, IpNet, usize);
+
+/// A router, or a site that is not told apart into routers.
+#[derive(Debug)]
+pub(crate) struct RouterNode {
+    pub(crate) site: usize,
+    pub(crate) id: ResourceId,
+    pub(crate) stateful: bool,
+    tenant: Option<String>,
+    provider: bool,
+}
+
+/// A link between routers. The weight counts hops below cost, so that it falls strictly on the way to a target.
+#[derive(Clone, Debug)]
+struct Edge {
+    weight: u64,
+    link: Option<usize>,
+    tenant: Option<String>,
+}
+
+/// A way out of the graph for one prefix.
+#[derive(Clone, Debug)]
+pub(crate) struct Exit {
+    pub(crate) at: RouterIx,
+    pub(crate) prefix: IpNet,
+    pub(crate) kind: ExitKind,
+    preference: u32,
+    /// The tenant that may use it; none is every tenant.
+    scope: Scope,
+    /// Set for routes given to a site: only its own routers see them.
+    only_site: Option<usize>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Scope {
+    Every,
+    Tenant(Option<String>),
+}
+
+/// What lies behind an exit, as positions in the document.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum ExitKind {
+    /// Hosts of the site, the router itself, or what the site says it has.
+    Here,
+    /// Private peering, to the gateway of this connection.
+    Private { circuit: usize, link: LinkRole, connection: usize },
+    /// Microsoft or public peering.
+    Public { circuit: usize, link: LinkRole, peering: PeeringType },
+    /// Private peering of `circuit`, then Global Reach to the sites of `far` (ER-15).
+    GlobalReach { circuit: usize, link: LinkRole, far: usize },
+    /// A VPN connection, into its gateway.
+    Vpn { connection: usize },
+    /// An overlay tunnel; true enters at end `a` and leaves at `b`.
+    Tunnel { tunnel: usize, forward: bool },
+    /// The site's Internet exit.
+    Internet,
+    /// A given route drops it.
+    Discard,
+    /// A given route sends it to this router.
+    Towards(RouterIx),
+}
+
+/// One step of a packet outside Azure.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Step {
+    /// It leaves the graph.
+    Exit(usize),
+    /// It goes to the next router, over this link (none inside a site).
+    Router(RouterIx, Option<usize>),
+}
+
+impl OnPremises {
+    /// Where a packet of a tenant goes from any of these routers: all equal steps, in a fixed order.
+    pub(crate) fn route(&self, from: &[RouterIx], tenant: Option<&str>, destination: IpAddr) -> Vec<Step> {
+        let Some(&first) = from.first() else { return Vec::new() };
+        let site = self.routers[first].site;
+        let mut distances: HashMap<RouterIx, u64> = HashMap::new();
+        for start in from {
+            for (node, distance) in self.distances(*start, tenant) {
+                let best = distances.entry(node).or_insert(distance);
+                *best = distance.min(*best);
+            }
+        }
+        for (_, exits) in self.table.covering(&IpNet::from(destination)).into_iter().rev() {
+            let mut best: Option<(u32, u64)> = None;
+            let mut chosen: Vec<usize> = Vec::new();
+            for &e in exits {
+                let exit = &self.exits[e];
+                let visible = exit.only_site.is_none_or(|only| only == site)
+                    && match &exit.scope {
+                        Scope::Every => true,
+                        Scope::Tenant(owner) => same_tenant(owner.as_deref(), tenant),
+                    };
+                let Some(&distance) = distances.get(&exit.at).filter(|_| visible) else { continue };
+                let better = |(preference, nearest): (u32, u64)| {
+                    exit.preference > preference || (exit.preference == preference && distance < nearest)
+                };
+                if best.is_none_or(better) {
+                    best = Some((exit.preference, distance));
+                    chosen.clear();
+                    chosen.push(e);
+                } else if best == Some((exit.preference, distance)) {
+                    chosen.push(e);
+                }
+            }
+            if chosen.is_empty() {
+                continue;
+            }
+            let mut steps = Vec::new();
+            for e in chosen {
+                let target = match self.exits[e].kind {
+                    ExitKind::Towards(target) if from.contains(&target) => continue,
+                    ExitKind::Towards(target) => target,
+                    _ if from.contains(&self.exits[e].at) => {
+                        push_new(&mut steps, Step::Exit(e));
+                        continue;
+                    }
+                    _ => self.exits[e].at,
+                };
+                for step in self.towards(from, target, tenant) {
+                    push_new(&mut steps, step);
+                }
+            }
+            return steps;
+        }
+        Vec::new()
+    }
+
+    /// The neighbours on the shortest ways to a router.
+    fn towards(&self, from: &[RouterIx], target: RouterIx, tenant: Option<&str>) -> Vec<Step> {
+        let distances: HashMap<RouterIx, u64> = self.distances(target, tenant).into_iter().collect();
+        let mut best = u64::MAX;
+        let mut steps = Vec::new();
+        for &start in from {
+            for edge in self.graph.edges(NodeIndex::new(start)) {
+                let next = edge.target().index();
+                if from.contains(&next) || !self.usable(edge.weight(), start, next, tenant) {
+                    continue;
+                }
+                let Some(rest) = distances.get(&next) else { continue };
+                let total = edge.weight().weight + rest;
+                let step = Step::Router(next, edge.weight().link);
+                if total < best {
+                    best = total;
+                    steps.clear();
+                    steps.push(step);
+                } else if total == best {
+                    push_new(&mut steps, step);
+                }
+            }
+        }
+        steps.sort_by_key(|step| match step {
+            Step::Router(next, link) => (*next, *link),
+            Step::Exit(e) => (usize::MAX, Some(*e)),
+        });
+        steps
+    }
+
+    fn distances(&self, from: RouterIx, tenant: Option<&str>) -> Vec<(RouterIx, u64)> {
+        let usable = |edge: petgraph::graph::EdgeReference<'_, Edge>| {
+            self.usable(edge.weight(), edge.source().index(), edge.target().index(), tenant)
+        };
+        let view = EdgeFiltered::from_fn(&self.graph, usable);
+        let found = dijkstra(&view, NodeIndex::new(from), None, |edge| edge.weight().weight);
+        let mut found: Vec<_> = found.into_iter().map(|(node, distance)| (node.index(), distance)).collect();
+        found.sort_unstable();
+        found
+    }
+
+    fn usable(&self, edge: &Edge, a: RouterIx, b: RouterIx, tenant: Option<&str>) -> bool {
+        let open = |r: RouterIx| {
+            let router = &self.routers[r];
+            router.provider || same_tenant(router.tenant.as_deref(), tenant)
+        };
+        (edge.tenant.is_none() || same_tenant(edge.tenant.as_deref(), tenant)) && open(a) && open(b)
+    }
+
+    /// Where packets from Azure arrive over one link of a circuit: its edge router, else the sites that advertise the
+    /// longest prefix for the destination there.
+    pub(crate) fn circuit_entry(
+        &self,
+        circuit: (usize, &ResourceId),
+        peering: PeeringType,
+        link: LinkRole,
+        destination: IpAddr,
+    ) -> Vec<RouterIx> {
+        match self.edges.get(&(circuit.0, link)) {
+            Some(routers) => routers.clone(),
+            None => self.announcers(circuit.1, peering, Some(link), destination),
+        }
+    }
+
+    /// Where packets from Azure arrive over a VPN connection.
+    pub(crate) fn connection_entry(
+        &self,
+        connection: (usize, &ResourceId),
+        peer: &ResourceId,
+        destination: IpAddr,
+    ) -> Vec<RouterIx> {
+        if let Some(routers) = self.connection_edges.get(&connection.0) {
+            return routers.clone();
+        }
+        let direct = self.announcers(connection.1, PeeringType::AzurePrivatePeering, None, destination);
+        if direct.is_empty() {
+            return self.announcers(peer, PeeringType::AzurePrivatePeering, None, destination);
+        }
+        direct
+    }
+
+    fn announcers(
+        &self,
+        over: &ResourceId,
+        peering: PeeringType,
+        link: Option<LinkRole>,
+        destination: IpAddr,
+    ) -> Vec<RouterIx> {
+        let Some(announced) = self.announced.get(&(over.clone(), peering)) else { return Vec::new() };
+        let here = |only: &Option<LinkRole>| only.is_none() || link.is_none() || *only == link;
+        let matching =
+            || announced.iter().filter(|(only, prefix, _)| here(only) && prefix.contains(&destination));
+        let Some(longest) = matching().map(|(_, prefix, _)| prefix.prefix_len()).max() else {
+            return Vec::new();
+        };
+        let mut routers = Vec::new();
+        for (_, _, site) in matching().filter(|(_, prefix, _)| prefix.prefix_len() == longest) {
+            if let Some(first) = self.by_site[*site].first()
+                && !routers.contains(first)
+            {
+                routers.push(*first);
+            }
+        }
+        routers
+    }
+}
+
+fn push_new(steps: &mut Vec<Step>, step: Step) {
+    if !steps.contains(&step) {
+        steps.push(step);
+    }
+}
+
+/// Builds the graph and its exits. `served` tells which networks each gateway advertises.
+pub(super) fn build(
+    topology: &Topology,
+    plane: &ControlPlane,
+    served: &BTreeMap<usize, Vec<usize>>,
+) -> OnPremises {
+    let mut build =
+        Build { topology, served, world: OnPremises::default(), down: HashSet::new(), sessions: Vec::new() };
+    for event in &plane.events {
+        match event.kind {
+            EventKind::ConnectionDown => {
+                build.down.insert(event.resource.clone());
+            }
+            EventKind::SessionDown => build.sessions.push((event.resource.clone(), event.detail.clone())),
+            _ => {}
+        }
+    }
+    build.routers();
+    build.links();
+    build.hosts();
+    build.circuits();
+    build.connections();
+    build.tunnels();
+    build.given_routes();
+    for (e, exit) in build.world.exits.iter().enumerate() {
+        build.world.table.entry(exit.prefix).push(e);
+    }
+    build.world
+}
+
+struct Build<'t> {
+    topology: &'t Topology,
+    served: &'t BTreeMap<usize, Vec<usize>>,
+    world: OnPremises,
+    /// Connections that limits took down.
+    down: HashSet<ResourceId>,
+    /// Sessions that limits took down: the circuit, and the words that name link and peering.
+    sessions: Vec<(ResourceId, String)>,
+}
+
+impl Build<'_> {
+    fn routers(&mut self) {
+        for (s, site) in self.topology.document().on_premises_sites.iter().enumerate() {
+            let node = |id: ResourceId, stateful: bool| RouterNode {
+                site: s,
+                id,
+                stateful,
+                tenant: site.tenant.clone(),
+                provider: site.role == SiteRole::Provider,
+            };
+            let mut here = Vec::new();
+            let mut nodes: Vec<RouterNode> =
+                site.routers.iter().map(|r| node(site.router_id(&r.name), r.stateful)).collect();
+            if nodes.is_empty() {
+                nodes.push(node(site.id.clone(), false));
+            }
+            for node in nodes {
+                here.push(self.world.routers.len());
+                self.world.routers.push(node);
+                self.world.graph.add_node(());
+            }
+            for (i, a) in here.iter().enumerate() {
+                for b in &here[i + 1..] {
+                    let edge = Edge { weight: 1, link: None, tenant: None };
+                    self.world.graph.add_edge(NodeIndex::new(*a), NodeIndex::new(*b), edge);
+                }
+            }
+            self.world.by_site.push(here);
+        }
+    }
+
+    /// The routers an id stands for: itself, or the first of a site.
+    fn routers_of(&self, id: &ResourceId) -> Vec<RouterIx> {
+        match self.topology.entity(id) {
+            Some(Entity::Site(s)) => self.world.by_site[s].first().copied().into_iter().collect(),
+            Some(Entity::Router(s, r)) => self.world.by_site[s].get(r).copied().into_iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn links(&mut self) {
+        for (l, link) in self.topology.document().on_premises_links.iter().enumerate() {
+            for a in self.routers_of(&link.a) {
+                for b in self.routers_of(&link.b) {
+                    let weight = (u64::from(link.cost) << 16) + 1;
+                    let edge = Edge { weight, link: Some(l), tenant: link.tenant.clone() };
+                    self.world.graph.add_edge(NodeIndex::new(a), NodeIndex::new(b), edge);
+                }
+            }
+        }
+    }
+
+    fn exit(&mut self, at: RouterIx, prefix: IpNet, kind: ExitKind, preference: u32, scope: Scope) {
+        let prefix = prefix.trunc();
+        self.world.exits.push(Exit { at, prefix, kind, preference, scope, only_site: None });
+    }
+
+    fn site_scope(&self, s: usize) -> Scope {
+        let site = &self.topology.document().on_premises_sites[s];
+        match site.role {
+            SiteRole::Provider => Scope::Every,
+            SiteRole::Customer => Scope::Tenant(site.tenant.clone()),
+        }
+    }
+
+    fn hosts(&mut self) {
+        for (s, site) in self.topology.document().on_premises_sites.iter().enumerate() {
+            let scope = self.site_scope(s);
+            let routers = self.world.by_site[s].clone();
+            for (r, at) in routers.iter().enumerate() {
+                for prefix in &site.prefixes {
+                    self.exit(*at, *prefix, ExitKind::Here, CONNECTED, scope.clone());
+                }
+                for address in site.routers.get(r).map_or(&[][..], |router| &router.addresses) {
+                    self.exit(*at, IpNet::from(*address), ExitKind::Here, CONNECTED, scope.clone());
+                }
+                if site.internet_breakout {
+                    for default in ["0.0.0.0/0", "::/0"].into_iter().filter_map(|p| p.parse().ok()) {
+                        self.exit(*at, default, ExitKind::Internet, LEARNED, scope.clone());
+                    }
+                }
+                let mut told: Vec<IpNet> =
+                    site.advertisements.iter().flat_map(|a| a.prefixes.clone()).collect();
+                told.sort_unstable();
+                told.dedup();
+                for prefix in told {
+                    self.exit(*at, prefix, ExitKind::Here, ADVERTISED, scope.clone());
+                }
+            }
+            for advertisement in &site.advertisements {
+                let key = (advertisement.over.clone(), advertisement.peering);
+                let announced = self.world.announced.entry(key).or_default();
+                announced.extend(advertisement.prefixes.iter().map(|p| (advertisement.link, p.trunc(), s)));
+            }
+        }
+    }
+
+    /// Where a circuit's link ends: its edge router, else every site that advertises over it.
+    fn circuit_ends(&mut self, c: usize, circuit: &ExpressRouteCircuit, link: LinkRole) -> Vec<RouterIx> {
+        if let Some(id) = &circuit.link(link).edge_router {
+            let routers = self.routers_of(id);
+            if !routers.is_empty() {
+                self.world.edges.insert((c, link), routers.clone());
+                return routers;
+            }
+        }
+        let mut routers = Vec::new();
+        for peering in
+            [PeeringType::AzurePrivatePeering, PeeringType::MicrosoftPeering, PeeringType::AzurePublicPeering]
+        {
+            for (only, _, site) in
+                self.world.announced.get(&(circuit.id.clone(), peering)).into_iter().flatten()
+            {
+                let first = self.world.by_site[*site].first().copied();
+                if only.is_none_or(|only| only == link)
+                    && let Some(first) = first
+                    && !routers.contains(&first)
+                {
+                    routers.push(first);
+                }
+            }
+        }
+        routers
+    }
+
+    fn session_down(&self, circuit: &ResourceId, peering: PeeringType, link: LinkRole) -> bool {
+        self.topology.document().knobs.limits == Limits::Enforce
+            && self.sessions.iter().any(|(id, words)| {
+                id == circuit && words.contains(link.as_str()) && words.contains(peering.as_str())
+            })
+    }
+
+    fn circuits(&mut self) {
+        let document = self.topology.document();
+        for (c, circuit) in document.express_route_circuits.iter().enumerate() {
+            let scope = Scope::Tenant(circuit.tenant.clone());
+            for link in LinkRole::BOTH {
+                let ends = self.circuit_ends(c, circuit, link);
+                if !circuit.link(link).up {
+                    continue;
+                }
+                let private = PeeringType::AzurePrivatePeering;
+                if circuit.peering(private).is_some() && !self.session_down(&circuit.id, private, link) {
+                    for (prefix, kind) in self.private_prefixes(c, circuit, link) {
+                        for at in &ends {
+                            self.exit(*at, prefix, kind.clone(), LEARNED, scope.clone());
+                        }
+                    }
+                }
+                for peering in [PeeringType::MicrosoftPeering, PeeringType::AzurePublicPeering] {
+                    if self.session_down(&circuit.id, peering, link) {
+                        continue;
+                    }
+                    for prefix in self.microsoft_prefixes(circuit, peering) {
+                        for at in &ends {
+                            let kind = ExitKind::Public { circuit: c, link, peering };
+                            self.exit(*at, prefix, kind, LEARNED, scope.clone());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// What a circuit's private peering carries towards the customer: the spaces behind each linked gateway (ER-6), and
+    /// the sites behind circuits joined by Global Reach (ER-15).
+    fn private_prefixes(
+        &self,
+        c: usize,
+        circuit: &ExpressRouteCircuit,
+        link: LinkRole,
+    ) -> Vec<(IpNet, ExitKind)> {
+        let document = self.topology.document();
+        let mut found = Vec::new();
+        for (n, connection) in document.connections.iter().enumerate() {
+            let Some(Entity::Gateway(g)) = self.topology.entity(&connection.virtual_network_gateway) else {
+                continue;
+            };
+            let usable =
+                connection.connected && connection.peer == circuit.id && !self.down.contains(&connection.id);
+            if usable {
+                let kind = ExitKind::Private { circuit: c, link, connection: n };
+                found.extend(
+                    advertised_space(self.topology, self.served, g).into_iter().map(|p| (p, kind.clone())),
+                );
+            }
+        }
+        for (far, other) in document.express_route_circuits.iter().enumerate() {
+            let joined = far != c
+                && (circuit.global_reach.contains(&other.id) || other.global_reach.contains(&circuit.id))
+                && (other.primary.up || other.secondary.up);
+            if !joined {
+                continue;
+            }
+            let key = (other.id.clone(), PeeringType::AzurePrivatePeering);
+            let kind = ExitKind::GlobalReach { circuit: c, link, far };
+            for (only, prefix, _) in self.world.announced.get(&key).into_iter().flatten() {
+                let up =
+                    LinkRole::BOTH.iter().any(|l| only.is_none_or(|only| only == *l) && other.link(*l).up);
+                if up && !found.contains(&(*prefix, kind.clone())) {
+                    found.push((*prefix, kind.clone()));
+                }
+            }
+        }
+        found
+    }
+
+    /// What Microsoft or public peering carries towards the customer: the prefixes of the communities that the route
+    /// filter allows (MSP-8), or of the cloud's tag on public peering (PUB-2).
+    fn microsoft_prefixes(&self, circuit: &ExpressRouteCircuit, peering: PeeringType) -> Vec<IpNet> {
+        let document = self.topology.document();
+        let Some(found) = circuit.peering(peering) else { return Vec::new() };
+        if peering == PeeringType::AzurePublicPeering {
+            let open = self.topology.era().public_peering()
+                && circuit.created.is_none_or(|day| day < PUBLIC_PEERING_CLOSED);
+            let tag = self.topology.service_tag("AzureCloud").filter(|_| open);
+            return tag.map_or_else(Vec::new, |tag| tag.address_prefixes.clone());
+        }
+        let filter = found.route_filter.as_ref().and_then(|id| match self.topology.entity(id) {
+            Some(Entity::RouteFilter(f)) => document.route_filters.get(f),
+            _ => None,
+        });
+        // Peerings older than the requirement advertise the Microsoft 365 services whatever the filter says.
+        let legacy = found.configured.is_some_and(|day| day < ROUTE_FILTER_REQUIRED);
+        let allowed = |community: &str| {
+            filter.is_some_and(|f| f.communities.iter().any(|c| c == community))
+                || (legacy && matches!(community, "12076:5010" | "12076:5020" | "12076:5030" | "12076:5100"))
+        };
+        let communities = document.bgp_service_communities.iter().filter(|c| allowed(&c.community));
+        let mut prefixes: Vec<IpNet> =
+            communities.flat_map(|c| c.prefixes.iter().map(IpNet::trunc)).collect();
+        prefixes.retain(|prefix| !is_default_route(prefix));
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        prefixes
+    }
+
+    fn connections(&mut self) {
+        let document = self.topology.document();
+        for (n, connection) in document.connections.iter().enumerate() {
+            let Some(Entity::Gateway(g)) = self.topology.entity(&connection.virtual_network_gateway) else {
+                continue;
+            };
+            let Some(local) = self.topology.local_network_gateway(&connection.peer) else { continue };
+            let mut ends = local.site.as_ref().map_or_else(Vec::new, |site| self.routers_of(site));
+            if !ends.is_empty() {
+                self.world.connection_edges.insert(n, ends.clone());
+            }
+            for over in [&connection.id, &connection.peer] {
+                let key = (over.clone(), PeeringType::AzurePrivatePeering);
+                for (_, _, site) in self.world.announced.get(&key).into_iter().flatten() {
+                    if ends.is_empty() || !self.world.connection_edges.contains_key(&n) {
+                        let first = self.world.by_site[*site].first().copied();
+                        ends.extend(first.filter(|r| !ends.contains(r)));
+                    }
+                }
+            }
+            if !connection.connected {
+                continue;
+            }
+            let tenant = match self.topology.entity(&document.virtual_network_gateways[g].virtual_network) {
+                Some(Entity::VirtualNetwork(v)) => document.virtual_networks[v].tenant.clone(),
+                _ => None,
+            };
+            for prefix in advertised_space(self.topology, self.served, g) {
+                if prefix.addr().is_ipv4() {
+                    for at in &ends {
+                        let kind = ExitKind::Vpn { connection: n };
+                        self.exit(*at, prefix, kind, LEARNED_BY_VPN, Scope::Tenant(tenant.clone()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn tunnels(&mut self) {
+        for (t, tunnel) in self.topology.document().overlay_tunnels.iter().enumerate() {
+            for (near, far, forward) in [(&tunnel.a, &tunnel.b, true), (&tunnel.b, &tunnel.a, false)] {
+                for at in self.routers_of(&near.node) {
+                    let scope = self.site_scope(self.world.routers[at].site);
+                    for prefix in &far.prefixes {
+                        self.exit(
+                            at,
+                            *prefix,
+                            ExitKind::Tunnel { tunnel: t, forward },
+                            TUNNEL,
+                            scope.clone(),
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    fn given_routes(&mut self) {
+        let document = self.topology.document();
+        for (s, site) in document.on_premises_sites.iter().enumerate() {
+            let scope = Scope::Every;
+            for route in &site.routes {
+                let kinds: Vec<(RouterIx, ExitKind)> = match &route.next_hop {
+                    OnPremisesNextHop::Internet => self.everywhere(s, &ExitKind::Internet),
+                    OnPremisesNextHop::Discard => self.everywhere(s, &ExitKind::Discard),
+                    OnPremisesNextHop::Site(id) => self
+                        .routers_of(id)
+                        .into_iter()
+                        .flat_map(|to| self.everywhere(s, &ExitKind::Towards(to)))
+                        .collect(),
+                    OnPremisesNextHop::Connection(id) => match self.topology.entity(id) {
+                        Some(Entity::Connection(n)) if document.connections[n].connected => {
+                            self.everywhere(s, &ExitKind::Vpn { connection: n })
+                        }
+                        _ => Vec::new(),
+                    },
+                    OnPremisesNextHop::Circuit { circuit, peering, link } => match self
+                        .topology
+                        .entity(circuit)
+                    {
+                        Some(Entity::Circuit(c)) => self.given_circuit(s, c, *peering, *link, &route.prefix),
+                        _ => Vec::new(),
+                    },
+                };
+                for (at, kind) in kinds {
+                    self.world.exits.push(Exit {
+                        at,
+                        prefix: route.prefix.trunc(),
+                        kind,
+                        preference: route.local_preference,
+                        scope: scope.clone(),
+                        only_site: Some(s),
+                    });
+                }
+            }
+        }
+    }
+
+    fn everywhere(&self, s: usize, kind: &ExitKind) -> Vec<(RouterIx, ExitKind)> {
+        self.world.by_site[s].iter().map(|at| (*at, kind.clone())).collect()
+    }
+
+    /// A given route over a circuit leaves where the circuit ends in the site, by the links that are up; over private
+    /// peering to every gateway linked to it whose space overlaps the route.
+    fn given_circuit(
+        &mut self,
+        s: usize,
+        c: usize,
+        peering: PeeringType,
+        only: Option<LinkRole>,
+        prefix: &IpNet,
+    ) -> Vec<(RouterIx, ExitKind)> {
+        let document = self.topology.document();
+        let circuit = &document.express_route_circuits[c];
+        let mut found = Vec::new();
+        for link in LinkRole::BOTH {
+            if only.is_some_and(|only| only != link)
+                || !circuit.link(link).up
+                || circuit.peering(peering).is_none()
+            {
+                continue;
+            }
+            let ends: Vec<RouterIx> = self
+                .circuit_ends(c, circuit, link)
+                .into_iter()
+                .filter(|at| self.world.routers[*at].site == s)
+                .collect();
+            let mut kinds = Vec::new();
+            if peering == PeeringType::AzurePrivatePeering {
+                for (space, kind) in self.private_prefixes(c, circuit, link) {
+                    if crate::model::overlap(&space, prefix) && !kinds.contains(&kind) {
+                        kinds.push(kind);
+                    }
+                }
+            } else {
+                kinds.push(ExitKind::Public { circuit: c, link, peering });
+            }
+            for at in ends {
+                found.extend(kinds.iter().map(|kind| (at, kind.clone())));
+            }
+        }
+        found
+    }
+}

@@ -1,0 +1,253 @@
+//! `Network`: the façade over the stages.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+
+use crate::analysis::{self, Finding};
+use crate::control_plane::{self, ControlPlane};
+use crate::fib::{self, Fib};
+use crate::model::{Change, ChangeError, Document, ResourceId, Topology, TopologyError};
+use crate::prefix_table::PrefixTable;
+use crate::resolve::{
+    Answer, Explanation, Flow, FlowKey, Hosts, NextHop, Pair, ResolveError, Source, Start, TableDecision,
+    World, asymmetries, reply_questions, walk,
+};
+use crate::selection::{EffectiveRoutes, Handle, Selection, View};
+
+/// A network that answers questions: what was declared, converged, selected and compiled.
+///
+/// A value: cheap to clone, `Send + Sync`, never changed. A what-if is another network
+/// ([`apply`](Self::apply)). The same topology gives the same answers, byte for byte.
+#[derive(Clone)]
+pub struct Network {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    topology: Topology,
+    plane: ControlPlane,
+    selection: Selection,
+    fibs: Vec<Fib>,
+    hosts: Hosts,
+    backbone: OnceLock<PrefixTable<()>>,
+    findings: OnceLock<Vec<Finding>>,
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Network").field("topology", &self.inner.topology).finish_non_exhaustive()
+    }
+}
+
+/// A network could not be built or changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// The changed topology cannot be right.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// A change names something that the topology does not hold.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+}
+
+impl Network {
+    /// Computes a network: gateways told what they learn, routes selected, tables compiled.
+    ///
+    /// Time and memory grow with the rows that differ: gateway routes stand once per domain, not once per subnet.
+    ///
+    /// # Errors
+    /// None today; building may refuse what a [`Topology`] alone cannot see.
+    pub fn build(topology: &Topology) -> Result<Self, NetworkError> {
+        let plane = control_plane::converge(topology);
+        let selection = Selection::build(topology, &plane);
+        let fibs = (0..selection.tables.len()).map(|table| compile(&selection, table)).collect();
+        let hosts = Hosts::new(topology);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                topology: topology.clone(),
+                plane,
+                selection,
+                fibs,
+                hosts,
+                backbone: OnceLock::new(),
+                findings: OnceLock::new(),
+            }),
+        })
+    }
+
+    /// The network after these changes; this one stays as it is.
+    ///
+    /// # Errors
+    /// A change that names what is not there, or a result that cannot be right.
+    pub fn apply(&self, changes: &[Change]) -> Result<Self, NetworkError> {
+        let mut document: Document = self.inner.topology.document().clone();
+        for change in changes {
+            document.apply(change)?;
+        }
+        Self::build(&Topology::new(document)?)
+    }
+
+    /// What it was built from.
+    pub fn topology(&self) -> &Topology {
+        &self.inner.topology
+    }
+
+    /// Where a packet goes, by route alone: security groups are not asked.
+    ///
+    /// # Errors
+    /// An unknown or ambiguous source. What becomes of the packet is never an error.
+    pub fn resolve(&self, source: impl Into<Source>, destination: IpAddr) -> Result<Answer, ResolveError> {
+        let (start, address) = self.locate(&source.into(), destination)?;
+        Ok(self.walk(start, address, destination, None, false))
+    }
+
+    /// Where the packets of a flow go, by route alone; at each equal-cost choice the flow's hash picks the member.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn resolve_flow(&self, flow: &Flow) -> Result<Answer, ResolveError> {
+        let (start, address) = self.locate(&flow.source, flow.destination)?;
+        Ok(self.walk(start, address, flow.destination, Some(flow_key(flow)), false))
+    }
+
+    /// Where the packets of a flow go, gated by the security groups on the way.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn evaluate(&self, flow: &Flow) -> Result<Answer, ResolveError> {
+        let (start, address) = self.locate(&flow.source, flow.destination)?;
+        Ok(self.walk(start, address, flow.destination, Some(flow_key(flow)), true))
+    }
+
+    /// Both directions, and where a stateful hop sees only one of them.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn resolve_pair(&self, source: impl Into<Source>, destination: IpAddr) -> Result<Pair, ResolveError> {
+        let (start, address) = self.locate(&source.into(), destination)?;
+        let forward = self.walk(start, address, destination, None, false);
+        let replies: Vec<Answer> = reply_questions(&self.inner.topology, &forward.path())
+            .into_iter()
+            .map(|(start, from, to)| self.walk(start, from, to, None, false))
+            .collect();
+        let asymmetries = asymmetries(&self.inner.topology, &forward, &replies);
+        Ok(Pair { forward, replies, asymmetries })
+    }
+
+    /// What the source's table says, without walking on.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn next_hop(&self, source: impl Into<Source>, destination: IpAddr) -> Result<NextHop, ResolveError> {
+        Ok(self.resolve(source, destination)?.next_hop().clone())
+    }
+
+    /// The answer with its reasons: at each table asked, every candidate that lost and the rule that beat it.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn explain(
+        &self,
+        source: impl Into<Source>,
+        destination: IpAddr,
+    ) -> Result<Explanation, ResolveError> {
+        let answer = self.resolve(source, destination)?;
+        let mut decisions = Vec::new();
+        for node in &answer.nodes {
+            let Some(table) = node.table else { continue };
+            let asked = node.asked;
+            let view = self.view(table);
+            let winner = self.inner.fibs[table]
+                .longest_match(asked)
+                .map(|(prefix, code)| view.candidate(Handle::decode(code), prefix));
+            decisions.push(TableDecision::new(node.hop.place.clone(), asked, winner, view.covering(asked)));
+        }
+        Ok(Explanation { answer, decisions })
+    }
+
+    /// The effective routes of a subnet, named by its id or the end of it, or by an interface or machine in it.
+    ///
+    /// # Errors
+    /// An unknown or ambiguous name, or one that is not in a subnet.
+    pub fn effective_routes(&self, subnet: &ResourceId) -> Result<EffectiveRoutes, ResolveError> {
+        let (vnet, at) = self.inner.hosts.subnet(&self.inner.topology, subnet)?;
+        let network = &self.inner.topology.document().virtual_networks[vnet];
+        let id = network.subnet_id(&network.subnets[at].name);
+        Ok(self.view(self.inner.selection.of_subnet[vnet][at]).effective_routes(id))
+    }
+
+    /// What is worth knowing about the design: limits, fail-open defaults, bypassed routes, … Sorted, computed once.
+    pub fn findings(&self) -> &[Finding] {
+        let inner = &self.inner;
+        inner
+            .findings
+            .get_or_init(|| analysis::findings(&inner.topology, &inner.plane, &inner.selection, &inner.hosts))
+    }
+
+    fn locate(&self, source: &Source, destination: IpAddr) -> Result<(Start, IpAddr), ResolveError> {
+        self.inner.hosts.locate(&self.inner.topology, source, destination)
+    }
+
+    fn walk(
+        &self,
+        start: Start,
+        source: IpAddr,
+        destination: IpAddr,
+        flow: Option<FlowKey>,
+        gate: bool,
+    ) -> Answer {
+        let inner = &self.inner;
+        let backbone = inner.backbone.get_or_init(|| {
+            let tags = &inner.topology.document().service_tags;
+            tags.iter().flat_map(|tag| &tag.address_prefixes).map(|prefix| (*prefix, ())).collect()
+        });
+        let world = World {
+            topology: &inner.topology,
+            plane: &inner.plane,
+            selection: &inner.selection,
+            fibs: &inner.fibs,
+            hosts: &inner.hosts,
+            backbone,
+        };
+        walk(&world, start, source, destination, flow, gate)
+    }
+
+    fn view(&self, table: usize) -> View<'_> {
+        let inner = &self.inner;
+        View {
+            topology: &inner.topology,
+            plane: &inner.plane,
+            selection: &inner.selection,
+            table: &inner.selection.tables[table],
+        }
+    }
+}
+
+fn flow_key(flow: &Flow) -> FlowKey {
+    FlowKey {
+        protocol: flow.protocol,
+        source_port: flow.source_port,
+        destination_port: flow.destination_port,
+    }
+}
+
+/// Compiles a selected table: its own Active rows over the shared layers.
+fn compile(selection: &Selection, table: usize) -> Fib {
+    let table = &selection.tables[table];
+    let mut builder = fib::Fib::default();
+    for (prefix, handle, firm) in table.active() {
+        builder.insert(prefix, handle.encode(), firm);
+    }
+    if let Some(subscription) = table.subscription.filter(|_| table.propagation) {
+        let base = selection.gateways[subscription.domain].by_prefix.clone();
+        let encode = |route| Handle::Gateway(route).encode();
+        builder.set_base(base, table.shadow.clone(), subscription.default_route, encode);
+    }
+    for (service, slot) in table.services.iter().zip(0_u32..) {
+        let prefixes = selection.services[*service].prefixes.clone();
+        builder.add_service(prefixes, Handle::Service(slot).encode(), table.services_are_pinned());
+    }
+    builder
+}

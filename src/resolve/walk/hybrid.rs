@@ -1,0 +1,527 @@
+//! Steps at the border: gateways, Microsoft's edge routers, hubs, and places outside Azure.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::super::answer::{Disposition, DropReason, Egress, Next, Place};
+use super::{Packet, State, Walker};
+use crate::control_plane::{ExitKind, Links, RouterIx, Step, Via, is_default_route, is_private_address};
+use crate::model::{ConnectionType, Entity, LinkRole, LoadBalancerSku, PeeringType};
+use crate::rule::{Decision, Rule};
+use crate::selection::{Handle, LocalKind};
+
+impl Walker<'_> {
+    /// A gateway route: its equal-cost members, or the one that the flow picks (SEL-11, SEL-12).
+    pub(super) fn gateway_route(&mut self, at: usize, vnet: usize, route: usize, packet: Packet) -> Next {
+        let plane = self.world.plane;
+        let Some(subscription) = plane.subscriptions[vnet] else {
+            return Next::End(Disposition::Dropped(DropReason::NoRoute));
+        };
+        let members = self.world.selection.gateways[subscription.domain].routes[route].members.clone();
+        let members = self.choose(packet, members);
+        let nexts = members
+            .into_iter()
+            .map(|offer| self.offer(at, vnet, subscription.domain, offer, true, packet))
+            .collect();
+        self.join(at, packet, nexts)
+    }
+
+    /// One member: over a gateway, to an appliance that a Route Server named, or through a hub.
+    fn offer(
+        &mut self,
+        at: usize,
+        vnet: usize,
+        domain: usize,
+        offer: usize,
+        check: bool,
+        packet: Packet,
+    ) -> Next {
+        let plane = self.world.plane;
+        match plane.domains[domain].offers[offer].via.clone() {
+            Via::ExpressRoute { .. } | Via::Vpn { .. } => {
+                Next::To(vec![self.gateway_out(domain, offer, packet)])
+            }
+            Via::RouteServer { next_hop } => {
+                self.decide(at, Decision::stated(Rule::ARS_2));
+                self.appliance(at, vnet, next_hop, check, packet)
+            }
+            Via::Hub { hub, vnet: target, connection } => {
+                let id = self.world.topology.document().virtual_hubs[hub].id.clone();
+                let place = Place::Hub(id.clone());
+                Next::To(vec![self.visit(State::Hub { hub, offer, packet }, place, packet, |walker, at| {
+                    walker.decide(at, Decision::stated(Rule::VWAN_1));
+                    match target {
+                        Some(target) => Next::To(vec![walker.deliver(target, packet)]),
+                        None => {
+                            walker.hop(at).via.clone_from(&connection);
+                            Next::End(Disposition::OnPremises(connection.unwrap_or(id)))
+                        }
+                    }
+                })])
+            }
+        }
+    }
+
+    /// A gateway sends a packet out over the connection of an offer (WALK-16).
+    fn gateway_out(&mut self, domain: usize, offer: usize, packet: Packet) -> usize {
+        let document = self.world.topology.document();
+        let via = self.world.plane.domains[domain].offers[offer].via.clone();
+        let (Via::ExpressRoute { gateway, connection, .. } | Via::Vpn { gateway, connection, .. }) = via
+        else {
+            return self.end(Place::InternetEdge, packet, Disposition::Dropped(DropReason::NoRoute), &[]);
+        };
+        let id = document.virtual_network_gateways[gateway].id.clone();
+        let state = State::GatewayOut { domain, offer, packet };
+        self.visit(state, Place::Gateway(id.clone()), packet, |walker, at| {
+            let connection_id = connection.map(|c| document.connections[c].id.clone());
+            walker.hop(at).via.clone_from(&connection_id);
+            walker.decide(at, Decision::stated(Rule::WALK_16));
+            match via {
+                Via::ExpressRoute { circuit: Some(circuit), links, far, .. } => {
+                    walker.over_circuit(at, circuit, links, far, packet)
+                }
+                Via::Vpn { connection: Some(c), far: Some(far), .. } => {
+                    walker.hop(at).encrypted = true;
+                    Next::To(vec![walker.gateway_in(far, Some(c), packet)])
+                }
+                Via::Vpn { connection: Some(c), far: None, .. } => {
+                    walker.hop(at).encrypted = true;
+                    let declared = &document.connections[c];
+                    let on_premises = &walker.world.plane.on_premises;
+                    let entry =
+                        on_premises.connection_entry((c, &declared.id), &declared.peer, packet.destination());
+                    if entry.is_empty() {
+                        return Next::End(Disposition::OnPremises(declared.peer.clone()));
+                    }
+                    let tenant = walker.gateway_tenant(gateway);
+                    walker.routers(at, entry, tenant, packet)
+                }
+                _ => Next::End(Disposition::OnPremises(connection_id.unwrap_or(id))),
+            }
+        })
+    }
+
+    /// Over the links of a circuit's private peering, to another gateway on it or to the customer's edge (WALK-17).
+    fn over_circuit(
+        &mut self,
+        at: usize,
+        circuit: usize,
+        links: Links,
+        far: Option<usize>,
+        packet: Packet,
+    ) -> Next {
+        let roles: Vec<LinkRole> = LinkRole::BOTH
+            .into_iter()
+            .filter(|role| match role {
+                LinkRole::Primary => links.primary,
+                LinkRole::Secondary => links.secondary,
+            })
+            .collect();
+        let nexts = self
+            .choose(packet, roles)
+            .into_iter()
+            .map(|link| Next::To(vec![self.msee_out(circuit, link, far, packet)]))
+            .collect();
+        self.join(at, packet, nexts)
+    }
+
+    fn msee_out(&mut self, circuit: usize, link: LinkRole, far: Option<usize>, packet: Packet) -> usize {
+        let document = self.world.topology.document();
+        let declared = &document.express_route_circuits[circuit];
+        let peering = PeeringType::AzurePrivatePeering;
+        let place = Place::Msee { circuit: declared.id.clone(), link, peering };
+        let state = State::Msee { circuit, link, peering, inbound: false, packet };
+        self.visit(state, place, packet, |walker, at| {
+            walker.decide(at, Decision::stated(Rule::ER_1));
+            if let Some(far) = far {
+                walker.decide(at, Decision::stated(Rule::ER_12));
+                return Next::To(vec![walker.gateway_in(far, None, packet)]);
+            }
+            walker.hop(at).encrypted = declared.macsec;
+            let on_premises = &walker.world.plane.on_premises;
+            let entry =
+                on_premises.circuit_entry((circuit, &declared.id), peering, link, packet.destination());
+            if entry.is_empty() {
+                return Next::End(Disposition::OnPremises(declared.id.clone()));
+            }
+            let tenant = declared.tenant.clone();
+            walker.routers(at, entry, tenant, packet)
+        })
+    }
+
+    fn gateway_tenant(&self, gateway: usize) -> Option<String> {
+        let topology = self.world.topology;
+        let document = topology.document();
+        match topology.entity(&document.virtual_network_gateways[gateway].virtual_network) {
+            Some(Entity::VirtualNetwork(v)) => document.virtual_networks[v].tenant.clone(),
+            _ => None,
+        }
+    }
+
+    /// A VPN gateway as next hop of a user route, or by its own address: spokes that use it by its own subnet's table
+    /// (PEER-11), the rest over its connections.
+    pub(super) fn gateway_forward(&mut self, gateway: usize, packet: Packet) -> usize {
+        let topology = self.world.topology;
+        let document = topology.document();
+        let declared = &document.virtual_network_gateways[gateway];
+        let place = Place::Gateway(declared.id.clone());
+        let Some(Entity::VirtualNetwork(vnet)) = topology.entity(&declared.virtual_network) else {
+            return self.end(place, packet, Disposition::Dropped(DropReason::NoRoute), &[]);
+        };
+        let plane = self.world.plane;
+        let domain = plane.subscriptions[vnet].map(|s| s.domain);
+        let served = plane.subscriptions.iter().enumerate().any(|(v, subscription)| {
+            subscription.map(|s| s.domain) == domain
+                && document.virtual_networks[v]
+                    .address_space
+                    .iter()
+                    .any(|p| p.contains(&packet.destination()))
+        });
+        if served {
+            return self.gateway_in(gateway, None, packet);
+        }
+        self.visit(State::GatewayForward { gateway, packet }, place, packet, |walker, at| {
+            walker.decide(at, Decision::stated(Rule::UDR_5));
+            let Some(domain) = domain else {
+                return walker.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::UDR_7));
+            };
+            let table = &walker.world.selection.gateways[domain];
+            let offers = &plane.domains[domain].offers;
+            let host = IpNet::from(packet.destination());
+            let members = table.by_prefix.covering(&host).into_iter().rev().find_map(|(_, route)| {
+                let mine: Vec<usize> = table.routes[*route as usize]
+                    .members
+                    .iter()
+                    .copied()
+                    .filter(|o| matches!(offers[*o].via, Via::Vpn { gateway: g, .. } if g == gateway))
+                    .collect();
+                (!mine.is_empty()).then_some(mine)
+            });
+            let Some(members) = members else {
+                return walker.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::WALK_16));
+            };
+            let nexts = walker
+                .choose(packet, members)
+                .into_iter()
+                .map(|offer| Next::To(vec![walker.gateway_out(domain, offer, packet)]))
+                .collect();
+            walker.join(at, packet, nexts)
+        })
+    }
+
+    /// A packet comes in at a gateway: `GatewaySubnet`'s table decides (ER-23). It leads into the network, to those
+    /// that use the gateway, or through appliances; not on to another branch, except where VPN transit allows it.
+    pub(super) fn gateway_in(&mut self, gateway: usize, connection: Option<usize>, packet: Packet) -> usize {
+        let topology = self.world.topology;
+        let document = topology.document();
+        let declared = &document.virtual_network_gateways[gateway];
+        let place = Place::Gateway(declared.id.clone());
+        let Some(Entity::VirtualNetwork(vnet)) = topology.entity(&declared.virtual_network) else {
+            let delivered = Disposition::Delivered(Place::VirtualNetwork(declared.virtual_network.clone()));
+            return self.end(place, packet, delivered, &[Decision::stated(Rule::SYS_16)]);
+        };
+        self.visit(State::GatewayIn { gateway, connection, packet }, place, packet, |walker, at| {
+            walker.decide(at, Decision::stated(Rule::ER_23));
+            let table = walker.world.selection.of_gateway[vnet];
+            let Some((prefix, code)) = walker.world.fibs[table].longest_match(packet.destination()) else {
+                return walker.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::SEL_13));
+            };
+            let handle = Handle::decode(code);
+            let candidate = walker.view(table).candidate(handle, prefix);
+            walker.follow_route(at, table, &candidate);
+            match handle {
+                Handle::Gateway(route) => walker.transit(at, vnet, route as usize, connection, packet),
+                Handle::Service(_) => walker.no_transit(at, vnet, Rule::SE_5),
+                Handle::Local(local) => {
+                    let kind = walker.world.selection.tables[table].locals[local as usize].kind.clone();
+                    match kind {
+                        LocalKind::Internet => walker.no_transit(at, vnet, Rule::FT_15),
+                        LocalKind::User { route, .. } => {
+                            walker.user_route(at, vnet, None, table, route, packet)
+                        }
+                        LocalKind::Peering { half, remote: Some(remote), .. } => {
+                            walker.enter_spoke(at, vnet, half, remote, packet)
+                        }
+                        kind => walker.system_route(at, vnet, &kind, prefix, packet),
+                    }
+                }
+            }
+        })
+    }
+
+    /// From a gateway into a peered network: only one that uses the gateway is served (PEER-8).
+    fn enter_spoke(&mut self, at: usize, vnet: usize, half: usize, remote: usize, packet: Packet) -> Next {
+        let plane = self.world.plane;
+        let own = plane.subscriptions[vnet].map(|s| s.domain);
+        if plane.subscriptions[remote].map(|s| s.domain) != own {
+            return self.no_transit(at, vnet, Rule::PEER_8);
+        }
+        match self.cross(at, vnet, half, packet, false) {
+            Err((reason, decision)) => self.drop_at(at, reason, decision),
+            Ok(()) => Next::To(vec![self.deliver(remote, packet)]),
+        }
+    }
+
+    /// From one branch towards another: an appliance's injected route is followed; VPN to VPN passes where both run BGP
+    /// (VPN-6), but never a default route (FT-11); nothing else does (ER-14, COEX-4).
+    fn transit(
+        &mut self,
+        at: usize,
+        vnet: usize,
+        route: usize,
+        connection: Option<usize>,
+        packet: Packet,
+    ) -> Next {
+        let plane = self.world.plane;
+        let document = self.world.topology.document();
+        let Some(subscription) = plane.subscriptions[vnet] else {
+            return self.no_transit(at, vnet, Rule::ER_14);
+        };
+        let offers = &plane.domains[subscription.domain].offers;
+        let bgp = |c: Option<usize>| {
+            c.is_some_and(|c| {
+                let declared = &document.connections[c];
+                declared.enable_bgp && declared.connection_type != ConnectionType::ExpressRoute
+            })
+        };
+        let members: Vec<usize> = self.world.selection.gateways[subscription.domain].routes[route]
+            .members
+            .iter()
+            .copied()
+            .filter(|o| match &offers[*o].via {
+                Via::RouteServer { .. } => true,
+                Via::Vpn { connection: out, .. } => {
+                    bgp(connection)
+                        && bgp(*out)
+                        && *out != connection
+                        && !offers[*o].is_static
+                        && !is_default_route(&offers[*o].prefix)
+                }
+                _ => false,
+            })
+            .collect();
+        if members.is_empty() {
+            return self.no_transit(at, vnet, Rule::ER_14);
+        }
+        let nexts = self
+            .choose(packet, members)
+            .into_iter()
+            .map(|offer| self.offer(at, vnet, subscription.domain, offer, false, packet))
+            .collect();
+        self.join(at, packet, nexts)
+    }
+
+    /// Hands a packet to one of several routers outside Azure.
+    fn routers(&mut self, at: usize, entry: Vec<RouterIx>, tenant: Option<String>, packet: Packet) -> Next {
+        let nexts = self
+            .choose(packet, entry)
+            .into_iter()
+            .map(|router| Next::To(vec![self.router(router, tenant.clone(), packet)]))
+            .collect();
+        self.join(at, packet, nexts)
+    }
+
+    /// Hosts of a site send by its border router that is nearest to the best exit.
+    pub(super) fn site(&mut self, site: usize, packet: Packet) -> usize {
+        let declared = &self.world.topology.document().on_premises_sites[site];
+        let tenant = declared.tenant.clone();
+        let routers = &self.world.plane.on_premises.by_site[site];
+        if declared.routers.is_empty() {
+            return match routers.first() {
+                Some(only) => self.router(*only, tenant, packet),
+                None => {
+                    let place = Place::OnPremises(declared.id.clone());
+                    self.end(place, packet, Disposition::Dropped(DropReason::NoRoute), &[])
+                }
+            };
+        }
+        let place = Place::OnPremises(declared.id.clone());
+        self.visit(State::Site { site, packet }, place, packet, |walker, at| {
+            let on_premises = &walker.world.plane.on_premises;
+            if declared.prefixes.iter().any(|p| p.contains(&packet.destination())) {
+                return Next::End(Disposition::OnPremises(declared.id.clone()));
+            }
+            let leaves_here = |router: &&RouterIx| {
+                let steps = on_premises.route(&[**router], tenant.as_deref(), packet.destination());
+                steps.iter().any(|step| match step {
+                    Step::Exit(_) => true,
+                    Step::Router(next, _) => !routers.contains(next),
+                })
+            };
+            let border: Vec<RouterIx> = routers.iter().filter(leaves_here).copied().collect();
+            if border.is_empty() {
+                return walker.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::WALK_17));
+            }
+            walker.routers(at, border, tenant.clone(), packet)
+        })
+    }
+
+    /// A router outside Azure, or a site without any: longest prefix over what it knows (WALK-17).
+    pub(super) fn router(&mut self, router: RouterIx, tenant: Option<String>, packet: Packet) -> usize {
+        let on_premises = &self.world.plane.on_premises;
+        let node = &on_premises.routers[router];
+        let state = State::Router { router, tenant: tenant.clone(), packet };
+        self.visit(state, Place::OnPremises(node.id.clone()), packet, |walker, at| {
+            walker.hop(at).stateful = node.stateful;
+            let steps = on_premises.route(&[router], tenant.as_deref(), packet.destination());
+            if steps.is_empty() {
+                return walker.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::WALK_17));
+            }
+            let steps = walker.choose(packet, steps);
+            let nexts = steps
+                .into_iter()
+                .map(|step| match step {
+                    Step::Exit(exit) => walker.exit(at, router, exit, packet),
+                    Step::Router(next, link) => {
+                        if let Some(link) = link {
+                            let declared = &walker.world.topology.document().on_premises_links[link];
+                            let (id, encrypted) = (declared.id.clone(), declared.encrypted);
+                            walker.hop(at).via = Some(id);
+                            walker.hop(at).encrypted = encrypted;
+                        }
+                        Next::To(vec![walker.router(next, tenant.clone(), packet)])
+                    }
+                })
+                .collect();
+            walker.join(at, packet, nexts)
+        })
+    }
+
+    /// Out of the world outside Azure.
+    fn exit(&mut self, at: usize, router: RouterIx, exit: usize, packet: Packet) -> Next {
+        let topology = self.world.topology;
+        let document = topology.document();
+        let on_premises = &self.world.plane.on_premises;
+        let site_ix = on_premises.routers[router].site;
+        let site = &document.on_premises_sites[site_ix];
+        match on_premises.exits[exit].kind.clone() {
+            ExitKind::Here => {
+                let ip = packet.destination();
+                let of_router = site.routers.iter().find(|r| r.addresses.contains(&ip));
+                let id = of_router.map_or_else(|| site.id.clone(), |r| site.router_id(&r.name));
+                Next::End(Disposition::OnPremises(id))
+            }
+            ExitKind::Private { circuit, link, connection } => {
+                let declared = &document.express_route_circuits[circuit];
+                self.hop(at).via = Some(declared.id.clone());
+                self.hop(at).encrypted = declared.macsec;
+                Next::To(vec![self.msee_in(circuit, link, connection, packet)])
+            }
+            ExitKind::Public { circuit, link, peering } => {
+                let declared = &document.express_route_circuits[circuit];
+                self.hop(at).via = Some(declared.id.clone());
+                let packet = self.nat(at, site_ix, packet);
+                let id = declared.id.clone();
+                let place = Place::Msee { circuit: id.clone(), link, peering };
+                let (egress, rule) = match peering {
+                    PeeringType::AzurePublicPeering => (Egress::PublicPeering(id), Rule::PUB_2),
+                    _ => (Egress::MicrosoftPeering(id), Rule::MSP_1),
+                };
+                let end = self.end(place, packet, Disposition::Egress(egress), &[Decision::stated(rule)]);
+                Next::To(vec![end])
+            }
+            ExitKind::GlobalReach { circuit, link, far } => {
+                let id = document.express_route_circuits[circuit].id.clone();
+                self.hop(at).via = Some(id.clone());
+                let peering = PeeringType::AzurePrivatePeering;
+                let place = Place::Msee { circuit: id, link, peering };
+                let state = State::Msee { circuit, link, peering, inbound: true, packet };
+                let node = self.visit(state, place, packet, |walker, at| {
+                    walker.decide(at, Decision::stated(Rule::ER_15));
+                    let other = &document.express_route_circuits[far];
+                    let links = Links { primary: other.primary.up, secondary: other.secondary.up };
+                    walker.over_circuit(at, far, links, None, packet)
+                });
+                Next::To(vec![node])
+            }
+            ExitKind::Vpn { connection } => {
+                let declared = &document.connections[connection];
+                self.hop(at).via = Some(declared.id.clone());
+                self.hop(at).encrypted = true;
+                match topology.entity(&declared.virtual_network_gateway) {
+                    Some(Entity::Gateway(gateway)) => {
+                        Next::To(vec![self.gateway_in(gateway, Some(connection), packet)])
+                    }
+                    _ => Next::End(Disposition::Dropped(DropReason::ConnectionDown(declared.id.clone()))),
+                }
+            }
+            ExitKind::Tunnel { tunnel, forward } => {
+                let declared = &document.overlay_tunnels[tunnel];
+                self.hop(at).via = Some(declared.id.clone());
+                self.hop(at).encrypted = declared.encrypted;
+                self.decide(at, Decision::stated(Rule::ENC_2));
+                Next::To(vec![self.tunnel_exit(tunnel, forward, packet)])
+            }
+            ExitKind::Internet => {
+                self.nat(at, site_ix, packet);
+                Next::End(Disposition::OnPremisesInternet(site.id.clone()))
+            }
+            ExitKind::Discard => Next::End(Disposition::Dropped(DropReason::Discarded(site.id.clone()))),
+            ExitKind::Towards(_) => Next::End(Disposition::Dropped(DropReason::NoRoute)),
+        }
+    }
+
+    /// A site hides its hosts behind its public pool towards public destinations (MSP-12, PUB-4).
+    fn nat(&mut self, at: usize, site: usize, mut packet: Packet) -> Packet {
+        let pool = self.world.topology.document().on_premises_sites[site].nat_pool;
+        if let Some(pool) = pool
+            && !is_private_address(packet.destination())
+            && pool.addr().is_ipv4() == packet.destination().is_ipv4()
+            && !pool.contains(&packet.header.source)
+        {
+            packet.header.source = pool.network();
+            self.hop(at).header = packet.header;
+            self.decide(at, Decision::stated(Rule::MSP_12));
+        }
+        packet
+    }
+
+    /// From the customer's edge over private peering to the gateway of a connection; FastPath skips the gateway where
+    /// it can (ER-22).
+    fn msee_in(&mut self, circuit: usize, link: LinkRole, connection: usize, packet: Packet) -> usize {
+        let topology = self.world.topology;
+        let document = topology.document();
+        let id = document.express_route_circuits[circuit].id.clone();
+        let peering = PeeringType::AzurePrivatePeering;
+        let place = Place::Msee { circuit: id, link, peering };
+        let state = State::Msee { circuit, link, peering, inbound: true, packet };
+        self.visit(state, place, packet, |walker, at| {
+            walker.decide(at, Decision::stated(Rule::ER_1));
+            let declared = &document.connections[connection];
+            walker.hop(at).via = Some(declared.id.clone());
+            let Some(Entity::Gateway(gateway)) = topology.entity(&declared.virtual_network_gateway) else {
+                return Next::End(Disposition::Dropped(DropReason::ConnectionDown(declared.id.clone())));
+            };
+            if declared.express_route_gateway_bypass
+                && let Some(vnet) = walker.fast_path(gateway, packet.destination())
+            {
+                walker.decide(at, Decision::stated(Rule::ER_22));
+                return Next::To(vec![walker.deliver(vnet, packet)]);
+            }
+            Next::To(vec![walker.gateway_in(gateway, None, packet)])
+        })
+    }
+
+    /// The network FastPath delivers to directly: the gateway's own, where its subnet has no route table and the
+    /// destination is neither a private endpoint nor a Basic front end (ER-22, PE-7).
+    fn fast_path(&self, gateway: usize, destination: IpAddr) -> Option<usize> {
+        use super::super::hosts::Owner;
+        let topology = self.world.topology;
+        let document = topology.document();
+        let declared = &document.virtual_network_gateways[gateway];
+        let Some(Entity::VirtualNetwork(vnet)) = topology.entity(&declared.virtual_network) else {
+            return None;
+        };
+        let table = &self.world.selection.tables[self.world.selection.of_gateway[vnet]];
+        let own = document.virtual_networks[vnet].address_space.iter().any(|p| p.contains(&destination));
+        let skipped = match self.world.hosts.owner(vnet, destination) {
+            Some(Owner::PrivateEndpoint(_)) => true,
+            Some(Owner::Frontend { balancer, .. }) => {
+                document.load_balancers[balancer].sku == LoadBalancerSku::Basic
+            }
+            _ => false,
+        };
+        (own && table.route_table.is_none() && !skipped).then_some(vnet)
+    }
+}

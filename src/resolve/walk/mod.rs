@@ -1,0 +1,289 @@
+//! The walk from place to place (WALK-1): a depth-first search over walk states that yields the answer's graph.
+//!
+//! A state is a place, what the packet looks like there, and how it came (WALK-7). Seen twice on one way it is a loop;
+//! seen again on another way its node is shared. Equal-cost choices fan out, unless a flow picks one member.
+
+mod azure;
+mod hybrid;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use super::answer::{
+    Answer, Disposition, DropReason, Header, Hop, MatchedRoute, Next, NextHop, Node, NsgStatus, Place,
+};
+use super::hosts::{Hosts, Start};
+use super::question::{FlowKey, flow_hash};
+use crate::control_plane::{ControlPlane, RouterIx};
+use crate::fib::Fib;
+use crate::model::{EffectiveRouteRow, LinkRole, PeeringType, RouteState, Topology};
+use crate::prefix_table::PrefixTable;
+use crate::rule::{Decision, Rule};
+use crate::selection::{Candidate, Selection};
+
+/// Everything a walk reads.
+pub(crate) struct World<'n> {
+    pub(crate) topology: &'n Topology,
+    pub(crate) plane: &'n ControlPlane,
+    pub(crate) selection: &'n Selection,
+    pub(crate) fibs: &'n [Fib],
+    pub(crate) hosts: &'n Hosts,
+    /// Prefixes of every service tag: where Internet egress stays on the backbone (SYS-8).
+    pub(crate) backbone: &'n PrefixTable<()>,
+}
+
+/// A packet at one point: its addresses, and its ports where a flow was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Packet {
+    pub(super) header: Header,
+    pub(super) flow: Option<FlowKey>,
+}
+
+impl Packet {
+    pub(super) fn destination(self) -> IpAddr {
+        self.header.destination
+    }
+}
+
+/// Who sends a packet out of a subnet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Sender {
+    Nic(usize),
+    Firewall(usize),
+    PrivateEndpoint(usize),
+    /// A host whose interface is not known.
+    Host,
+}
+
+/// A walk state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum State {
+    Leave { vnet: usize, subnet: usize, sender: Sender, forwarding: bool, packet: Packet },
+    Balancer { balancer: usize, frontend: usize, forward: bool, packet: Packet },
+    GatewayOut { domain: usize, offer: usize, packet: Packet },
+    GatewayIn { gateway: usize, connection: Option<usize>, packet: Packet },
+    GatewayForward { gateway: usize, packet: Packet },
+    Hub { hub: usize, offer: usize, packet: Packet },
+    Tunnel { tunnel: usize, forward: bool, packet: Packet },
+    Msee { circuit: usize, link: LinkRole, peering: PeeringType, inbound: bool, packet: Packet },
+    Site { site: usize, packet: Packet },
+    Router { router: RouterIx, tenant: Option<String>, packet: Packet },
+}
+
+pub(super) struct Walker<'n> {
+    world: &'n World<'n>,
+    /// Whether security groups gate the flow.
+    gate: bool,
+    nodes: Vec<Node>,
+    known: HashMap<State, usize>,
+    stack: Vec<(State, Place)>,
+}
+
+/// Backstop against ways that never repeat themselves (WALK-7).
+const HOP_LIMIT: usize = 64;
+
+/// Walks from a start to the end of every way.
+pub(crate) fn walk(
+    world: &World<'_>,
+    start: Start,
+    source: IpAddr,
+    destination: IpAddr,
+    flow: Option<FlowKey>,
+    gate: bool,
+) -> Answer {
+    let packet = Packet { header: Header { source, destination }, flow };
+    let mut walker = Walker { world, gate, nodes: Vec::new(), known: HashMap::new(), stack: Vec::new() };
+    walker.start(start, packet);
+    let root = &walker.nodes[0];
+    let next_hop = match (&root.hop.route, &root.next) {
+        (Some(route), _) => NextHop::Route(route.clone()),
+        (None, Next::End(Disposition::PlatformHost)) => NextHop::PlatformHost,
+        (None, Next::To(members)) => {
+            NextHop::OnPremises(members.iter().map(|at| walker.nodes[*at].hop.place.clone()).collect())
+        }
+        (None, Next::End(_)) => NextHop::OnPremises(vec![root.hop.place.clone()]),
+    };
+    Answer {
+        position: root.hop.place.clone(),
+        header: packet.header,
+        next_hop,
+        nsg: if gate { NsgStatus::Evaluated } else { NsgStatus::NotEvaluated },
+        knobs: world.topology.document().knobs.clone(),
+        nodes: walker.nodes,
+    }
+}
+
+impl Walker<'_> {
+    fn start(&mut self, start: Start, packet: Packet) {
+        let document = self.world.topology.document();
+        match start {
+            Start::Nic { nic, vnet, subnet } => {
+                let place = Place::NetworkInterface(document.network_interfaces[nic].id.clone());
+                let own = document.network_interfaces[nic]
+                    .ip_configurations
+                    .iter()
+                    .any(|c| c.private_ip_address == Some(packet.header.source));
+                self.leave(vnet, subnet, Sender::Nic(nic), place, !own, false, packet);
+            }
+            Start::Subnet { vnet, subnet } => {
+                let network = &document.virtual_networks[vnet];
+                let place = Place::Subnet(network.subnet_id(&network.subnets[subnet].name));
+                self.leave(vnet, subnet, Sender::Host, place, false, false, packet);
+            }
+            Start::Firewall { firewall, vnet, subnet } => {
+                let place =
+                    Place::Appliance { id: document.azure_firewalls[firewall].id.clone(), interface: None };
+                self.leave(vnet, subnet, Sender::Firewall(firewall), place, false, true, packet);
+            }
+            Start::PrivateEndpoint { endpoint, vnet, subnet } => {
+                let place = Place::PrivateEndpoint(document.private_endpoints[endpoint].id.clone());
+                self.leave(vnet, subnet, Sender::PrivateEndpoint(endpoint), place, false, false, packet);
+            }
+            Start::Site { site, .. } => {
+                self.site(site, packet);
+            }
+            Start::Router { site, router } => {
+                let at = self.world.plane.on_premises.by_site[site][router];
+                let tenant = document.on_premises_sites[site].tenant.clone();
+                self.router(at, tenant, packet);
+            }
+        }
+    }
+
+    /// Visits a state: shares its node where it is known, ends in a loop where it is on the way, else builds it.
+    fn visit(
+        &mut self,
+        state: State,
+        place: Place,
+        packet: Packet,
+        build: impl FnOnce(&mut Self, usize) -> Next,
+    ) -> usize {
+        if let Some(&known) = self.known.get(&state) {
+            return known;
+        }
+        let at = self.nodes.len();
+        let hop = Hop {
+            place: place.clone(),
+            header: packet.header,
+            route: None,
+            via: None,
+            encrypted: false,
+            stateful: false,
+            decisions: Vec::new(),
+        };
+        let asked = packet.destination();
+        self.nodes.push(Node { hop, next: Next::End(Disposition::HopLimit), table: None, asked });
+        if let Some(first) = self.stack.iter().position(|(seen, _)| *seen == state) {
+            let mut cycle: Vec<Place> = self.stack[first..].iter().map(|(_, place)| place.clone()).collect();
+            // The same cycle may be entered anywhere: tell it from its least place.
+            let least = (0..cycle.len()).min_by_key(|i| cycle[*i].clone()).unwrap_or(0);
+            cycle.rotate_left(least);
+            self.decide(at, Decision::stated(Rule::WALK_7));
+            self.nodes[at].next = Next::End(Disposition::Loop(cycle));
+            return at;
+        }
+        if self.stack.len() >= HOP_LIMIT {
+            self.decide(at, Decision::stated(Rule::WALK_7));
+            return at;
+        }
+        self.stack.push((state.clone(), place));
+        let next = build(self, at);
+        self.nodes[at].next = next;
+        self.stack.pop();
+        self.known.insert(state, at);
+        at
+    }
+
+    /// A node that ends here.
+    fn end(
+        &mut self,
+        place: Place,
+        packet: Packet,
+        disposition: Disposition,
+        decisions: &[Decision],
+    ) -> usize {
+        let hop = Hop {
+            place,
+            header: packet.header,
+            route: None,
+            via: None,
+            encrypted: false,
+            stateful: false,
+            decisions: decisions.to_vec(),
+        };
+        let asked = packet.destination();
+        self.nodes.push(Node { hop, next: Next::End(disposition), table: None, asked });
+        self.nodes.len() - 1
+    }
+
+    fn hop(&mut self, at: usize) -> &mut Hop {
+        &mut self.nodes[at].hop
+    }
+
+    fn decide(&mut self, at: usize, decision: Decision) {
+        self.nodes[at].hop.decisions.push(decision);
+    }
+
+    /// Drops the packet at this node.
+    fn drop_at(&mut self, at: usize, reason: DropReason, decision: Decision) -> Next {
+        self.decide(at, decision);
+        Next::End(Disposition::Dropped(reason))
+    }
+
+    /// One member for a flow, all without.
+    fn choose<T>(&self, packet: Packet, mut members: Vec<T>) -> Vec<T> {
+        let Some(flow) = packet.flow else { return members };
+        if members.len() < 2 {
+            return members;
+        }
+        let Header { source, destination } = packet.header;
+        let hash = flow_hash(source, destination, flow.protocol, flow.source_port, flow.destination_port);
+        let count = u64::try_from(members.len()).unwrap_or(u64::MAX);
+        let pick = usize::try_from(hash % count).unwrap_or(0);
+        vec![members.swap_remove(pick)]
+    }
+
+    /// Joins the outcomes of equal-cost members; one that ends here gets a node of its own beside the others.
+    fn join(&mut self, at: usize, packet: Packet, members: Vec<Next>) -> Next {
+        if members.len() < 2 {
+            return members
+                .into_iter()
+                .next()
+                .unwrap_or(Next::End(Disposition::Dropped(DropReason::NoRoute)));
+        }
+        self.decide(at, Decision::stated(Rule::SEL_12));
+        let mut to = Vec::new();
+        for member in members {
+            match member {
+                Next::To(nodes) => to.extend(nodes),
+                Next::End(disposition) => {
+                    let place = self.nodes[at].hop.place.clone();
+                    to.push(self.end(place, packet, disposition, &[]));
+                }
+            }
+        }
+        let mut seen = Vec::new();
+        to.retain(|node| {
+            let new = !seen.contains(node);
+            seen.push(*node);
+            new
+        });
+        Next::To(to)
+    }
+
+    /// Notes the effective route a node follows.
+    fn follow_route(&mut self, at: usize, table: usize, candidate: &Candidate) {
+        self.nodes[at].table = Some(table);
+        let decided_by = candidate.decided_by;
+        let route = EffectiveRouteRow {
+            prefix: candidate.prefix,
+            source: candidate.source,
+            state: RouteState::Active,
+            next_hop_type: candidate.next_hop_type,
+            next_hop_ip_addresses: candidate.next_hop_ip_addresses.clone(),
+            name: candidate.name.clone(),
+        };
+        self.hop(at).route = Some(MatchedRoute { route, decided_by });
+        self.decide(at, decided_by);
+    }
+}

@@ -1,0 +1,150 @@
+//! Which gateway route wins a prefix: the part of selection that all networks of one domain share (SEL-11).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::control_plane::{Domain, DomainOwner, Offer, Via};
+use crate::model::{Asn, HubRoutingPreference, ResourceId};
+use crate::prefix_table::PrefixTable;
+use crate::rule::Rule;
+
+/// The routes of one domain, one per prefix.
+#[derive(Debug, Default)]
+pub(crate) struct GatewayTable {
+    pub(crate) routes: Vec<GatewayRoute>,
+    /// Positions in `routes`; shared with the compiled tables.
+    pub(crate) by_prefix: Arc<PrefixTable<u32>>,
+}
+
+/// The winners of one prefix, an equal-cost set, and those they beat. Positions in the domain's offers.
+#[derive(Debug)]
+pub(crate) struct GatewayRoute {
+    pub(crate) prefix: IpNet,
+    pub(crate) members: Vec<usize>,
+    pub(crate) losers: Vec<(usize, Rule)>,
+    /// What Azure prints: every member's next hops, sorted.
+    pub(crate) next_hops: Vec<IpAddr>,
+}
+
+impl GatewayRoute {
+    /// The rule that made the members win, or that made the row where nothing competed.
+    pub(crate) fn decided_by(&self) -> Rule {
+        self.losers.first().map_or(Rule::GWR_1, |(_, rule)| *rule)
+    }
+}
+
+impl GatewayTable {
+    /// Ranks the offers of a domain. `connection_id` names a connection, for the tie of ER-9.
+    pub(crate) fn select(domain: &Domain, connection_id: impl Fn(usize) -> ResourceId) -> Self {
+        let mut by_prefix: PrefixTable<Vec<usize>> = PrefixTable::default();
+        for (o, offer) in domain.offers.iter().enumerate() {
+            by_prefix.entry(offer.prefix).push(o);
+        }
+        let mut routes = Vec::with_capacity(by_prefix.len());
+        for (prefix, offers) in by_prefix.iter() {
+            let mut rank = Rank { offers: &domain.offers, alive: offers.clone(), losers: Vec::new() };
+            rank.run(domain, &connection_id);
+            let mut members = rank.alive;
+            members.sort_by(|a, b| domain.offers[*a].via.cmp(&domain.offers[*b].via));
+            members.dedup_by(|a, b| domain.offers[*a].via == domain.offers[*b].via);
+            let mut next_hops: Vec<IpAddr> =
+                members.iter().flat_map(|o| domain.offers[*o].next_hops.iter().copied()).collect();
+            next_hops.sort_unstable();
+            next_hops.dedup();
+            routes.push(GatewayRoute { prefix, members, losers: rank.losers, next_hops });
+        }
+        let index = routes.iter().zip(0_u32..).map(|(route, i)| (route.prefix, i)).collect();
+        Self { routes, by_prefix: Arc::new(index) }
+    }
+}
+
+/// Offers of one prefix, eliminated step by step; every loser keeps the rule that beat it.
+struct Rank<'d> {
+    offers: &'d [Offer],
+    alive: Vec<usize>,
+    losers: Vec<(usize, Rule)>,
+}
+
+impl Rank<'_> {
+    fn run(&mut self, domain: &Domain, connection_id: impl Fn(usize) -> ResourceId) {
+        if self.alive.len() < 2 {
+            return;
+        }
+        if matches!(domain.owner, DomainOwner::Hub(_)) {
+            // What hubs declare is already chosen; among several the shorter path stays (VWAN-6).
+            self.keep_least(path_length, |_| Rule::VWAN_6);
+            return;
+        }
+        // Without a Route Server there is no preference setting: ExpressRoute first (COEX-1).
+        let preference = if domain.route_server.is_some() {
+            domain.preference
+        } else {
+            HubRoutingPreference::ExpressRoute
+        };
+        match preference {
+            HubRoutingPreference::VpnGateway => {
+                self.keep_least(|o| u8::from(is_express_route(o)), |_| Rule::ARS_6);
+            }
+            HubRoutingPreference::AsPath => self.keep_least(path_length, |_| Rule::ARS_6),
+            _ => {}
+        }
+        self.keep_least(
+            |o| u8::from(!is_express_route(o)),
+            |loser| if matches!(loser.via, Via::RouteServer { .. }) { Rule::ARS_7 } else { Rule::COEX_1 },
+        );
+        if self.alive.first().is_some_and(|o| is_express_route(&self.offers[*o])) {
+            self.keep_least(|o| u16::MAX - o.weight, |_| Rule::ER_8);
+            self.keep_least(path_length, |_| Rule::ER_8);
+            if domain.route_server.is_some() {
+                let connection = |o: &Offer| match &o.via {
+                    Via::ExpressRoute { connection: Some(c), .. } => Some(connection_id(*c)),
+                    _ => None,
+                };
+                self.keep_least(connection, |_| Rule::ER_9);
+            }
+        } else {
+            let has_static = self.alive.iter().any(|o| is_static_vpn(&self.offers[*o]));
+            if has_static {
+                // Inside the VPN gateway; an appliance's route still competes by path length.
+                self.keep_least(
+                    |o| u8::from(matches!(o.via, Via::Vpn { .. }) && !o.is_static),
+                    |_| Rule::VPN_2,
+                );
+            }
+            self.keep_least(path_length, |loser| match loser.via {
+                Via::RouteServer { .. } => Rule::ARS_4,
+                _ => Rule::VPN_7,
+            });
+        }
+    }
+
+    /// Keeps the offers with the least key; the others lose by the rule given for them.
+    fn keep_least<K: Ord>(&mut self, key: impl Fn(&Offer) -> K, rule: impl Fn(&Offer) -> Rule) {
+        let Some(least) = self.alive.iter().map(|o| key(&self.offers[*o])).min() else { return };
+        let offers = self.offers;
+        let losers = &mut self.losers;
+        self.alive.retain(|o| {
+            let stays = key(&offers[*o]) == least;
+            if !stays {
+                losers.push((*o, rule(&offers[*o])));
+            }
+            stays
+        });
+    }
+}
+
+fn is_express_route(offer: &Offer) -> bool {
+    matches!(offer.via, Via::ExpressRoute { .. })
+}
+
+fn is_static_vpn(offer: &Offer) -> bool {
+    matches!(offer.via, Via::Vpn { .. }) && offer.is_static
+}
+
+/// The AS path's length as Azure sees it: Microsoft's edge adds its own number on ExpressRoute.
+fn path_length(offer: &Offer) -> usize {
+    let edge = is_express_route(offer) && offer.as_path.first() != Some(&Asn::MICROSOFT_EDGE);
+    offer.as_path.len() + usize::from(edge)
+}

@@ -52,8 +52,8 @@ fn run() -> Result<(), Box<dyn Error>> {
     println!("{}\n", network.resolve("vnet-birch/subnets/app", desk)?);
 
     println!("{}", common::title("Birch's own subscription is not on the provider's circuit (CSP-3)"));
-    println!("{}\n", network.resolve("vnet-own/subnets/app", desk)?);
-    println!("{}\n", network.resolve("vnet-own/subnets/app", "192.0.2.20".parse()?)?);
+    println!("{}\n", network.resolve("nic-own", desk)?);
+    println!("{}\n", network.resolve("nic-own", "192.0.2.20".parse()?)?);
 
     println!("{}", common::title("An address alone is not a place here"));
     match network.resolve(server, desk) {

@@ -189,10 +189,12 @@ fn ask(
     match &arguments.flow {
         Some(text) => println!("{}", network.evaluate(&read_flow(text, from.clone(), to)?)?),
         None if arguments.pair => print_pair(network, from.clone(), to)?,
+        // An explanation starts with the answer.
+        None if arguments.explain => {}
         None => println!("{}", network.resolve(from.clone(), to)?),
     }
     if arguments.explain {
-        println!("\n{}", network.explain(from, to)?);
+        println!("{}", network.explain(from, to)?.to_string().trim_end());
     }
     Ok(())
 }

@@ -1,0 +1,64 @@
+//! The stages against the oracle: random designs, every subnet, every address where an answer may change.
+//!
+//! The oracle (`azroute::testing::oracle`) is written from the rules by linear scan and shares no code with the stages.
+
+#![cfg(feature = "testing")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use azroute::Network;
+use azroute::analysis::compare;
+use azroute::model::{Document, EffectiveNextHopType, Topology};
+use azroute::resolve::NextHop;
+use azroute::testing::{oracle, strategies};
+use proptest::prelude::*;
+
+fn subnets(document: &Document) -> Vec<azroute::model::ResourceId> {
+    document.virtual_networks.iter().flat_map(|v| v.subnets.iter().map(|s| v.subnet_id(&s.name))).collect()
+}
+
+fn build(document: &Document) -> Network {
+    Network::build(&Topology::new(document.clone()).unwrap()).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Effective rows, by every rule of selection.
+    #[test]
+    fn effective_rows_equal_the_oracle(document in strategies::any_topology()) {
+        let network = build(&document);
+        for subnet in subnets(&document) {
+            let computed = network.effective_routes(&subnet).unwrap().rows();
+            let expected = oracle::effective_rows(&document, &subnet).unwrap();
+            let difference = compare(&computed, &expected);
+            prop_assert!(difference.is_equal(), "{subnet}:\n{difference}");
+        }
+    }
+
+    /// Next hops: the compiled tables against a scan over the oracle's rows.
+    #[test]
+    fn next_hops_equal_the_oracle(document in strategies::any_topology()) {
+        let network = build(&document);
+        let probes = strategies::probe_addresses(&document);
+        for subnet in subnets(&document) {
+            for probe in &probes {
+                let Ok(computed) = network.next_hop(&subnet, *probe) else { continue };
+                let computed = match computed {
+                    NextHop::Route(matched) => Some((Some(matched.route.prefix), matched.route.next_hop_type)),
+                    NextHop::PlatformHost | NextHop::OnPremises(_) => None,
+                };
+                if matches!(probe.to_string().as_str(), "168.63.129.16" | "169.254.169.254") {
+                    prop_assert_eq!(computed, None);
+                    continue;
+                }
+                let expected = oracle::next_hop(&document, &subnet, *probe);
+                // A service endpoint has no prefix of its own in the oracle's answer.
+                let service = EffectiveNextHopType::VirtualNetworkServiceEndpoint;
+                let fold = |hop: Option<(Option<ipnet::IpNet>, EffectiveNextHopType)>| {
+                    hop.map(|(prefix, kind)| (prefix.filter(|_| kind != service), kind))
+                };
+                prop_assert_eq!(fold(computed), fold(expected), "{} to {}", subnet, probe);
+            }
+        }
+    }
+}

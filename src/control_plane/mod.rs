@@ -41,7 +41,23 @@ pub(crate) struct Domain {
     pub(crate) express_route: Vec<usize>,
     pub(crate) vpn: Vec<usize>,
     pub(crate) preference: HubRoutingPreference,
+    pub(crate) transit: Transit,
     pub(crate) offers: Vec<Offer>,
+}
+
+/// Who takes routes from a domain: its own network, those that use its gateways (PEER-6), or both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transit {
+    Allowed,
+    Never,
+    Only,
+}
+
+impl Domain {
+    /// Whether one of its gateways is this one.
+    pub(crate) fn has_gateway(&self, gateway: usize) -> bool {
+        self.express_route.contains(&gateway) || self.vpn.contains(&gateway)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::on_premises;
-use super::{ControlPlane, Domain, DomainOwner, Event, EventKind, Links, Offer, Subscription, Via};
+use super::{ControlPlane, Domain, DomainOwner, Event, EventKind, Links, Offer, Subscription, Transit, Via};
 use crate::model::{
     Advertisement, Asn, CircuitSkuTier, Connection, ConnectionType, CrossTenantLinks, Entity,
     ExpressRouteCircuit, GatewayType, HubRoutingPreference, Limits, LinkRole, PUBLIC_PEERING_CLOSED,
@@ -90,6 +90,7 @@ impl<'t> Builder<'t> {
             express_route: Vec::new(),
             vpn: Vec::new(),
             preference: HubRoutingPreference::default(),
+            transit: Transit::Allowed,
             offers: Vec::new(),
         };
         for (g, gateway) in document.virtual_network_gateways.iter().enumerate() {
@@ -109,6 +110,34 @@ impl<'t> Builder<'t> {
         }
         by_vnet.retain(|_, d| d.route_server.is_some() || !d.express_route.is_empty() || !d.vpn.is_empty());
         plane.domains = by_vnet.into_values().collect();
+        // Basic VPN gateways give no transit (PEER-7): where one stands beside others, those that use the network's
+        // gateways from outside see a domain without it.
+        for at in 0..plane.domains.len() {
+            let domain = &plane.domains[at];
+            let vpn: Vec<usize> = domain
+                .vpn
+                .iter()
+                .copied()
+                .filter(|g| !is_basic(&document.virtual_network_gateways[*g]))
+                .collect();
+            let others = domain.route_server.is_some() || !domain.express_route.is_empty() || !vpn.is_empty();
+            if vpn.len() == domain.vpn.len() {
+                continue;
+            }
+            if others {
+                let transit = Domain {
+                    owner: domain.owner,
+                    route_server: domain.route_server,
+                    express_route: domain.express_route.clone(),
+                    vpn,
+                    preference: domain.preference,
+                    transit: Transit::Only,
+                    offers: Vec::new(),
+                };
+                plane.domains.push(transit);
+            }
+            plane.domains[at].transit = Transit::Never;
+        }
         for h in 0..document.virtual_hubs.len() {
             plane.domains.push(Domain {
                 owner: DomainOwner::Hub(h),
@@ -116,6 +145,7 @@ impl<'t> Builder<'t> {
                 express_route: Vec::new(),
                 vpn: Vec::new(),
                 preference: document.virtual_hubs[h].hub_routing_preference,
+                transit: Transit::Never,
                 offers: Vec::new(),
             });
         }
@@ -125,14 +155,15 @@ impl<'t> Builder<'t> {
     /// (UDR-5 gives the same order).
     fn subscriptions(&mut self, domains: &[Domain]) -> Vec<Option<Subscription>> {
         let document = self.topology.document();
-        let own: HashMap<usize, usize> = domains
-            .iter()
-            .enumerate()
-            .filter_map(|(d, domain)| match domain.owner {
-                DomainOwner::VirtualNetwork(v) => Some((v, d)),
-                DomainOwner::Hub(_) => None,
-            })
-            .collect();
+        let of_network = |wanted: fn(Transit) -> bool| -> HashMap<usize, usize> {
+            let networks = domains.iter().enumerate().filter_map(|(d, domain)| match domain.owner {
+                DomainOwner::VirtualNetwork(v) if wanted(domain.transit) => Some((v, d)),
+                _ => None,
+            });
+            networks.collect()
+        };
+        let own = of_network(|transit| transit != Transit::Only);
+        let transit = of_network(|transit| transit != Transit::Never);
         let mut hub_of: HashMap<usize, Subscription> = HashMap::new();
         for (d, domain) in domains.iter().enumerate() {
             let DomainOwner::Hub(h) = domain.owner else { continue };
@@ -160,7 +191,7 @@ impl<'t> Builder<'t> {
                     let usable = self.topology.is_connected(vnet, half)
                         && reverse.allow_gateway_transit
                         && (!global || self.topology.era().global_gateway_transit());
-                    usable.then(|| own.get(&hub).copied())?
+                    usable.then(|| transit.get(&hub).copied())?
                 })
             };
             let subscription = match own.get(&v) {
@@ -473,8 +504,7 @@ impl<'t> Builder<'t> {
                 offers.push(static_offer(default, via.clone(), next_hops));
             }
         }
-        let basic = gateway.sku.as_deref().is_some_and(|sku| sku.eq_ignore_ascii_case("Basic"));
-        if !connection.enable_bgp || basic || gateway.vpn_type == VpnType::PolicyBased {
+        if !connection.enable_bgp || is_basic(gateway) || gateway.vpn_type == VpnType::PolicyBased {
             return;
         }
         let learned = |prefix: IpNet, as_path: Vec<Asn>| Offer {
@@ -710,6 +740,12 @@ impl<'t> Builder<'t> {
             self.events.push(event);
         }
     }
+}
+
+/// The Basic SKU of VPN: no BGP (VPN-1), no transit (PEER-7).
+fn is_basic(gateway: &VirtualNetworkGateway) -> bool {
+    gateway.gateway_type == GatewayType::Vpn
+        && gateway.sku.as_deref().is_some_and(|sku| sku.eq_ignore_ascii_case("Basic"))
 }
 
 /// What a gateway advertises: the spaces of its own network and of those that use it (ER-6, VPN-3).

@@ -60,6 +60,8 @@ pub(crate) struct SubnetTable {
     /// Spaces inside which no gateway route is eligible (SEL-5, SEL-6, SEL-8).
     pub(crate) shadow: PrefixTable<()>,
     pub(crate) se_precedence: SePrecedence,
+    /// Whether the network has IPv6 space; without it there are no IPv6 rows (V6-5).
+    pub(crate) ipv6: bool,
 }
 
 /// A system or user candidate.
@@ -350,6 +352,7 @@ impl Builder<'_> {
             by_prefix: PrefixTable::default(),
             shadow: PrefixTable::default(),
             se_precedence: knobs.se_precedence,
+            ipv6: vnet.address_space.iter().any(|p| p.addr().is_ipv6()),
         };
         self.system_candidates(v, vnet, &mut table);
         if let Some(declared) = declared {
@@ -361,6 +364,12 @@ impl Builder<'_> {
                         local.decided_by = Decision::stated(Rule::PEER_13);
                     }
                 }
+            }
+        }
+        if !table.ipv6 {
+            for local in table.locals.iter_mut().filter(|local| local.prefix.addr().is_ipv6()) {
+                local.state = CandidateState::Absent;
+                local.decided_by = Decision::stated(Rule::V6_5);
             }
         }
         for (i, local) in table.locals.iter().enumerate() {
@@ -436,7 +445,7 @@ impl Builder<'_> {
         for prefix in profile.prefixes() {
             add(IpNet::V4(*prefix), LocalKind::None, Decision::stated(Rule::SYS_3));
         }
-        let v6 = vnet.address_space.iter().any(|p| p.addr().is_ipv6());
+        let v6 = table.ipv6;
         let v4 = ["0.0.0.0/0"].into_iter();
         for (text, rule) in v4.map(|t| (t, Rule::SYS_2)).chain(v6.then_some(("::/0", Rule::V6_2))) {
             if let Ok(default) = text.parse() {
@@ -685,6 +694,17 @@ impl SubnetTable {
             .map(|(local, i)| (local.prefix, Handle::Local(i), local.kind.class() == Class::Protected))
     }
 
+    /// The prefixes inside which gateway routes do not count: the shadow, and all of IPv6 where there is none.
+    pub(crate) fn base_masks(&self) -> PrefixTable<()> {
+        let mut masks = self.shadow.clone();
+        if !self.ipv6
+            && let Ok(everything) = "::/0".parse()
+        {
+            masks.insert(everything, ());
+        }
+        masks
+    }
+
     /// Whether service endpoints win whatever the length of other routes (SE-4).
     pub(crate) fn services_are_pinned(&self) -> bool {
         self.se_precedence == SePrecedence::Documented
@@ -699,6 +719,9 @@ impl SubnetTable {
     pub(crate) fn gateway_refusal(&self, prefix: &IpNet) -> Option<Rule> {
         if !self.propagation {
             return Some(Rule::UDR_15);
+        }
+        if prefix.addr().is_ipv6() && !self.ipv6 {
+            return Some(Rule::V6_5);
         }
         if prefix.prefix_len() == 0 && self.subscription.is_some_and(|s| !s.default_route) {
             return Some(Rule::VWAN_4);

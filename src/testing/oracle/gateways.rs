@@ -45,15 +45,8 @@ pub struct GatewayMember {
 pub fn gateway_members(document: &Document, subnet: &ResourceId, prefix: &IpNet) -> Vec<GatewayMember> {
     let Some((vnet, _)) = find_subnet(document, subnet) else { return Vec::new() };
     let offer = offered(document, vnet);
-    let found = offer.routes.into_iter().find(|r| r.prefix == prefix.trunc());
+    let found = offer.into_iter().find(|r| r.prefix == prefix.trunc());
     found.map_or_else(Vec::new, |r| r.members)
-}
-
-/// What a network's gateways offer it.
-pub(super) struct Offer {
-    pub(super) from_hub: bool,
-    /// One per prefix.
-    pub(super) routes: Vec<OfferedRoute>,
 }
 
 pub(super) struct OfferedRoute {
@@ -171,12 +164,10 @@ pub(super) fn hub_prefix_row(document: &Document, vnet: &VirtualNetwork) -> Opti
 }
 
 /// Every gateway route offered to a network, one per prefix, before the filters of the receiver.
-pub(super) fn offered(document: &Document, vnet: &VirtualNetwork) -> Offer {
+pub(super) fn offered(document: &Document, vnet: &VirtualNetwork) -> Vec<OfferedRoute> {
     match domain(document, vnet) {
-        Domain::Nobody => Offer { from_hub: false, routes: Vec::new() },
-        Domain::Hub { hub, connection } => {
-            Offer { from_hub: true, routes: hub_routes(document, vnet, hub, connection) }
-        }
+        Domain::Nobody => Vec::new(),
+        Domain::Hub { hub, connection } => hub_routes(document, vnet, hub, connection),
         Domain::Network { home, transit } => {
             let server = route_server_of(document, home);
             let mut learned = Vec::new();
@@ -193,7 +184,7 @@ pub(super) fn offered(document: &Document, vnet: &VirtualNetwork) -> Offer {
             if let Some(server) = server {
                 learned.extend(injected(server));
             }
-            Offer { from_hub: false, routes: choose(learned, server) }
+            choose(learned, server)
         }
     }
 }

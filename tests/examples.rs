@@ -344,3 +344,14 @@ fn what_if_leaves_the_first_network() {
         ],
     );
 }
+
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = include_str!("../README.md");
+    let command = "$ cargo run --release --example resolve -- ";
+    let (_, shown) = readme.split_once(command).expect("the README shows a question");
+    let (question, rest) = shown.split_once('\n').expect("and the answer below it");
+    let (answer, _) = rest.split_once("```").expect("up to the end of the block");
+    let arguments: Vec<&str> = question.split_whitespace().collect();
+    assert_eq!(prints("resolve", &arguments), answer);
+}

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use azroute::Network;
-use azroute::resolve::{Flow, Protocol, Source};
+use azroute::resolve::{Flow, Protocol, ResolveError, Source};
 
 use common::ExampleError;
 
@@ -120,7 +120,21 @@ struct Arguments {
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => common::fail(&*error),
+        Err(error) => {
+            eprintln!("error: {}", describe(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The error in words; of an ambiguous source every place it may mean, one a line.
+fn describe(error: &(dyn Error + 'static)) -> String {
+    match error.downcast_ref::<ResolveError>() {
+        Some(ResolveError::AmbiguousSource { name, candidates }) => {
+            let lines: String = candidates.iter().map(|id| format!("\n  {id}")).collect();
+            format!("`{name}` stands for several places; ask from one of them by name:{lines}")
+        }
+        _ => error.to_string(),
     }
 }
 
@@ -158,6 +172,9 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, ExampleEr
             flag if flag.starts_with("--") => return Err(usage(&format!("unknown flag `{flag}`"))),
             _ => words.push(argument),
         }
+    }
+    if parsed.pair && parsed.flow.is_some() {
+        return Err(usage("`--pair` asks by route alone and takes no `--flow`"));
     }
     match words.len() {
         0 => {}
@@ -230,7 +247,7 @@ fn tour(network: &Network) {
             ..Arguments::default()
         };
         if let Err(error) = ask(network, source, destination, &arguments) {
-            println!("error: {error}");
+            println!("error: {}", describe(&*error));
         }
         println!();
     }

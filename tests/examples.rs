@@ -1,26 +1,33 @@
 //! Every example runs, and prints what the sample environment must give.
 //!
-//! `cargo test` builds the examples; where a single test is asked for they may be missing, and are built here.
+//! `cargo test` builds the examples, `cargo test --test examples` alone does not: they are brought up to date here.
 
 #![cfg(feature = "import")]
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
-fn example(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a running program has a path");
-    let folder = test.parent().and_then(|deps| deps.parent()).expect("tests are built into `deps`");
-    let program = folder.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    if !program.exists() {
+/// Where the examples lie, up to date: beside this program, built with its profile and features.
+fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let features = if cfg!(feature = "testing") { "import,testing" } else { "import" };
         let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--quiet", "--example", name]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        build.args(["build", "--quiet", "--examples", "--no-default-features", "--features", features]);
+        build.current_dir(env!("CARGO_MANIFEST_DIR"));
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
-        assert!(build.status().expect("cargo runs").success(), "example {name} builds");
-    }
-    program
+        assert!(build.status().expect("cargo runs").success(), "the examples build");
+        let test = std::env::current_exe().expect("a running program has a path");
+        test.parent().and_then(Path::parent).expect("tests are built into `deps`").join("examples")
+    })
+}
+
+fn example(name: &str) -> PathBuf {
+    folder().join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
 fn run(name: &str, arguments: &[&str]) -> Output {
@@ -188,13 +195,21 @@ fn resolve_refuses_what_cannot_be_asked() {
     // Two customers own the address: the candidates are listed, none is guessed.
     assert_in_order(
         &fails("resolve", &["10.20.0.4", "10.50.1.10"]),
-        &["error: `10.20.0.4` stands for several places", "nic-app-1", "nic-app-1"],
+        &[
+            "error: `10.20.0.4` stands for several places",
+            "/resourceGroups/rg-alder-network/",
+            "/networkInterfaces/nic-app-1\n",
+            "/resourceGroups/rg-birch-network/",
+            "/networkInterfaces/nic-app-1\n",
+        ],
     );
     assert_in_order(&fails("resolve", &["nobody", "10.0.0.1"]), &["error:", "`nobody`"]);
     assert_in_order(
         &fails("resolve", &["nic-web-1", "here"]),
         &["error: the destination `here` is not an IP address"],
     );
+    let both = ["--pair", "--flow", "tcp:443", "nic-web-1", "10.0.0.1"];
+    assert_in_order(&fails("resolve", &both), &["error: `--pair`", "usage:"]);
     assert_in_order(&fails("resolve", &["--sideways"]), &["error: unknown flag `--sideways`", "usage:"]);
     assert_in_order(
         &fails("resolve", &["no-such-file.json", "a", "10.0.0.1"]),
@@ -205,6 +220,26 @@ fn resolve_refuses_what_cannot_be_asked() {
         &fails("resolve", &["--flow", "tcp", "nic-web-1", "10.0.0.1"]),
         &["error: `tcp` is not a flow"],
     );
+}
+
+/// Part of an export: what was left out is named, and the rest answers.
+#[test]
+fn resolve_reads_files_and_names_what_is_missing() {
+    let folder = "examples/data/provider/meridian";
+    let [vnets, tables, firewalls] = ["vnet-list.json", "route-table-list.json", "firewall-list.json"]
+        .map(|name| format!("{folder}/{name}"));
+    let output = run("resolve", &[&vnets, &tables, &firewalls, "vnet-portal/subnets/snet-web", "10.12.0.9"]);
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{err}");
+    assert_in_order(
+        &out,
+        &[
+            "appliance afw-hub",
+            "VNetGlobalPeering by 10.12.0.0/16",
+            "=> Delivered(subnet vnet-tools/subnets/snet-tools)",
+        ],
+    );
+    assert_in_order(&err, &["note:", "nat_gateway names", "which is not part of the topology"]);
 }
 
 #[test]

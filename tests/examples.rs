@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-/// Where the examples lie, up to date: beside this program, built with its profile and features.
+/// Where the examples lie, up to date: beside this program, with its profile and features (the default or all).
 fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
-        let features = if cfg!(feature = "testing") { "import,testing" } else { "import" };
         let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--quiet", "--examples", "--no-default-features", "--features", features]);
+        build.args(["build", "--quiet", "--examples"]);
+        if cfg!(feature = "testing") {
+            build.arg("--all-features");
+        }
         build.current_dir(env!("CARGO_MANIFEST_DIR"));
         if !cfg!(debug_assertions) {
             build.arg("--release");

@@ -626,8 +626,19 @@ impl Build<'_> {
     fn given_routes(&mut self) {
         let document = self.topology.document();
         for (s, site) in document.on_premises_sites.iter().enumerate() {
-            let scope = Scope::Every;
             for route in &site.routes {
+                // A circuit carries its owner's packets only, whoever was given the route (ISO-1, CSP-2).
+                let owner = match &route.next_hop {
+                    OnPremisesNextHop::Circuit { circuit, .. } => {
+                        self.topology.express_route_circuit(circuit).map(|c| c.tenant.clone())
+                    }
+                    _ => None,
+                };
+                let scope = match (&route.tenant, owner) {
+                    (Some(tenant), _) => Scope::Tenant(Some(tenant.clone())),
+                    (None, Some(owner)) => Scope::Tenant(owner),
+                    (None, None) => Scope::Every,
+                };
                 let kinds: Vec<(RouterIx, ExitKind)> = match &route.next_hop {
                     OnPremisesNextHop::Internet => self.everywhere(s, &ExitKind::Internet),
                     OnPremisesNextHop::Discard => self.everywhere(s, &ExitKind::Discard),

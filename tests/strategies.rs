@@ -234,6 +234,41 @@ proptest! {
         }
     }
 
+    /// A user route split into halves with the same next hop changes no answer, but for halves that tie with another
+    /// class and for those that reach the length of PE-4.
+    #[test]
+    fn halves_do_what_the_whole_did(mut document in strategies::any_topology()) {
+        document.knobs.bgp_shadow = azroute::model::BgpShadow::ByAddressSpace;
+        let whole = document.route_tables.iter().enumerate().find_map(|(t, table)| {
+            let mut routes = table.routes.iter().enumerate();
+            routes.find_map(|(r, route)| match route.address_prefix {
+                azroute::model::AddressPrefix::Cidr(p) if p.prefix_len() > 0 => Some((t, r, p)),
+                _ => None,
+            })
+        });
+        let Some((t, r, whole)) = whole else { return Ok(()) };
+        let Ok(halves) = whole.subnets(whole.prefix_len() + 1) else { return Ok(()) };
+        let halves: Vec<ipnet::IpNet> = halves.collect();
+        let taken = subnets(&document).iter().any(|subnet| {
+            let rows = effective_rows(&document, subnet).unwrap();
+            rows.iter().any(|row| halves.contains(&row.prefix))
+        });
+        let endpoints = document.private_endpoints.iter().flat_map(|e| &e.private_ip_addresses);
+        if taken || endpoints.into_iter().any(|ip| whole.contains(ip)) {
+            return Ok(());
+        }
+        let mut split = document.clone();
+        let route = split.route_tables[t].routes.remove(r);
+        for (n, half) in halves.into_iter().enumerate() {
+            let mut half_route = UserDefinedRoute::new(format!("half {n}"), half, route.next_hop_type);
+            half_route.next_hop_ip_addresses.clone_from(&route.next_hop_ip_addresses);
+            split.route_tables[t].routes.push(half_route);
+        }
+        for ((subnet, dst, before), (_, _, after)) in answers(&document).into_iter().zip(answers_at(&document, &split)) {
+            prop_assert_eq!(before.map(|b| b.1), after.map(|a| a.1), "{} {}", subnet, dst);
+        }
+    }
+
     /// Changes can be applied one after another, and each design after them is legal.
     #[test]
     fn changes_apply(

@@ -7,7 +7,7 @@ use super::super::hosts::{Owner, nic_address, nic_subnet, primary_of, subnet_of}
 use super::super::nsg;
 use super::super::question::Protocol;
 use super::{Packet, Sender, State, Walker};
-use crate::control_plane::{DomainOwner, is_private_address, same_tenant};
+use crate::control_plane::{is_private_address, same_tenant};
 use crate::model::{
     AppliancePolicy, DestinationNat, Entity, ForwardedTraffic, LinkRole, LoadBalancerSku,
     PRIVATE_SUBNETS_DEFAULT, PeeringType, ResourceId, RouteNextHopType, SecurityRuleDirection, Snat,
@@ -213,16 +213,9 @@ impl Walker<'_> {
         let Some(subscription) = plane.subscriptions[vnet] else {
             return self.drop_at(at, unsupported, Decision::stated(Rule::UDR_7));
         };
-        let domain = &plane.domains[subscription.domain];
-        match domain.vpn.first() {
-            Some(vpn)
-                if domain.route_server.is_none()
-                    && domain.express_route.is_empty()
-                    && matches!(domain.owner, DomainOwner::VirtualNetwork(_)) =>
-            {
-                Next::To(vec![self.gateway_forward(*vpn, packet)])
-            }
-            _ => self.drop_at(at, unsupported, Decision::decided(Rule::UDR_6)),
+        match plane.domains[subscription.domain].designated_vpn() {
+            Some(vpn) => Next::To(vec![self.gateway_forward(vpn, packet)]),
+            None => self.drop_at(at, unsupported, Decision::decided(Rule::UDR_6)),
         }
     }
 

@@ -172,7 +172,7 @@ impl Walker<'_> {
         let plane = self.world.plane;
         let domain = plane.subscriptions[vnet].map(|s| s.domain);
         let served = plane.subscriptions.iter().enumerate().any(|(v, subscription)| {
-            subscription.map(|s| s.domain) == domain
+            subscription.is_some_and(|s| plane.domains[s.domain].has_gateway(gateway))
                 && document.virtual_networks[v]
                     .address_space
                     .iter()
@@ -241,7 +241,7 @@ impl Walker<'_> {
                             walker.user_route(at, vnet, None, table, route, packet)
                         }
                         LocalKind::Peering { half, remote: Some(remote), .. } => {
-                            walker.enter_spoke(at, vnet, half, remote, packet)
+                            walker.enter_spoke(at, (gateway, vnet), half, remote, packet)
                         }
                         kind => walker.system_route(at, vnet, &kind, prefix, packet),
                     }
@@ -251,10 +251,16 @@ impl Walker<'_> {
     }
 
     /// From a gateway into a peered network: only one that uses the gateway is served (PEER-8).
-    fn enter_spoke(&mut self, at: usize, vnet: usize, half: usize, remote: usize, packet: Packet) -> Next {
+    fn enter_spoke(
+        &mut self,
+        at: usize,
+        (gateway, vnet): (usize, usize),
+        half: usize,
+        remote: usize,
+        packet: Packet,
+    ) -> Next {
         let plane = self.world.plane;
-        let own = plane.subscriptions[vnet].map(|s| s.domain);
-        if plane.subscriptions[remote].map(|s| s.domain) != own {
+        if !plane.subscriptions[remote].is_some_and(|s| plane.domains[s.domain].has_gateway(gateway)) {
             return self.no_transit(at, vnet, Rule::PEER_8);
         }
         match self.cross(at, vnet, half, packet, false) {

@@ -25,6 +25,11 @@ fn designs() -> impl Strategy<Value = Design> {
     strategies::any_topology().prop_map(Design)
 }
 
+/// The oracle is slow on purpose; `PROPTEST_CASES` asks for more.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(96)
+}
+
 fn subnets(document: &Document) -> Vec<azroute::model::ResourceId> {
     document.virtual_networks.iter().flat_map(|v| v.subnets.iter().map(|s| v.subnet_id(&s.name))).collect()
 }
@@ -34,7 +39,7 @@ fn build(document: &Document) -> Network {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Effective rows, by every rule of selection.
     #[test]

@@ -120,7 +120,10 @@ fn config() -> Config {
     config
 }
 
-fn answers(document: &Document) -> Vec<(ResourceId, std::net::IpAddr, Option<(Option<ipnet::IpNet>, Hop)>)> {
+/// A subnet, a destination, and what the oracle says there.
+type Asked = (ResourceId, std::net::IpAddr, Option<(Option<ipnet::IpNet>, Hop)>);
+
+fn answers(document: &Document) -> Vec<Asked> {
     let mut answers = Vec::new();
     for subnet in subnets(document) {
         for dst in probe_addresses(document).into_iter().step_by(7) {
@@ -295,10 +298,7 @@ proptest! {
 }
 
 /// The answers of `other` for the questions of `document`.
-fn answers_at(
-    document: &Document,
-    other: &Document,
-) -> Vec<(ResourceId, std::net::IpAddr, Option<(Option<ipnet::IpNet>, Hop)>)> {
+fn answers_at(document: &Document, other: &Document) -> Vec<Asked> {
     let asked = answers(document).into_iter();
     asked.map(|(subnet, dst, _)| (subnet.clone(), dst, next_hop(other, &subnet, dst))).collect()
 }

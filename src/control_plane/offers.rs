@@ -301,7 +301,17 @@ impl<'t> Builder<'t> {
                     }
                     Via::ExpressRoute { gateway: g, connection, circuit, links, far: None }
                 }
-                _ => Via::Vpn { gateway: g, connection, far: None },
+                // What came over a VNet-to-VNet connection goes on at the far gateway.
+                _ => {
+                    let far =
+                        found.filter(|c| c.connection_type == ConnectionType::Vnet2Vnet).and_then(|c| {
+                            match self.topology.entity(&c.peer) {
+                                Some(Entity::Gateway(far)) => Some(far),
+                                _ => None,
+                            }
+                        });
+                    Via::Vpn { gateway: g, connection, far }
+                }
             };
             offers.push(Offer {
                 prefix: route.prefix.trunc(),

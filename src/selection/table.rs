@@ -373,6 +373,21 @@ impl Builder<'_> {
                 }
             }
         }
+        // Where a peering leads to the same prefix, its row is kept (PEER-14).
+        for i in 0..table.locals.len() {
+            let Local { prefix, kind: LocalKind::ConnectedGroup { .. }, .. } = table.locals[i] else {
+                continue;
+            };
+            let peering = |l: &Local| {
+                matches!(l.kind, LocalKind::Peering { .. })
+                    && l.prefix == prefix
+                    && l.state != CandidateState::Absent
+            };
+            if table.locals.iter().any(peering) {
+                table.locals[i].state = CandidateState::Absent;
+                table.locals[i].decided_by = Decision::decided(Rule::PEER_14);
+            }
+        }
         if !table.ipv6 {
             for local in table.locals.iter_mut().filter(|local| local.prefix.addr().is_ipv6()) {
                 local.state = CandidateState::Absent;
@@ -398,7 +413,6 @@ impl Builder<'_> {
             add(*prefix, LocalKind::VnetLocal, Decision::stated(Rule::SYS_1));
         }
         let mut reachable = vec![(v, None)];
-        let mut peered: Vec<IpNet> = Vec::new();
         for (half, peering) in vnet.peerings.iter().enumerate() {
             if !self.topology.is_connected(vnet, peering) {
                 continue;
@@ -414,7 +428,6 @@ impl Builder<'_> {
             for prefix in &space {
                 add(*prefix, LocalKind::Peering { half, remote, global }, Decision::stated(rule));
             }
-            peered.extend(&space);
             reachable.extend(remote.map(|r| (r, Some(space))));
         }
         if let Some(group) = &vnet.connected_group {
@@ -423,13 +436,11 @@ impl Builder<'_> {
                     continue;
                 }
                 for prefix in &document.virtual_networks[member].address_space {
-                    if !peered.contains(prefix) {
-                        add(
-                            *prefix,
-                            LocalKind::ConnectedGroup { remote: member },
-                            Decision::stated(Rule::PEER_14),
-                        );
-                    }
+                    add(
+                        *prefix,
+                        LocalKind::ConnectedGroup { remote: member },
+                        Decision::stated(Rule::PEER_14),
+                    );
                 }
             }
         }

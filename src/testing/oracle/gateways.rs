@@ -555,7 +555,13 @@ fn vpn(document: &Document, gateway: &VirtualNetworkGateway) -> Vec<Learned> {
         }
         let bgp = speaks_bgp(gateway, connection) && back.iter().any(|c| speaks_bgp(far, c));
         if let Some(far_home) = find_vnet(document, &far.virtual_network) {
-            for prefix in advertised_space(document, far_home) {
+            // PEER-7: a Basic gateway speaks for its own network alone.
+            let space = if is_basic_vpn(far) {
+                far_home.address_space.iter().map(IpNet::trunc).collect()
+            } else {
+                advertised_space(document, far_home)
+            };
+            for prefix in space {
                 learned.push(entry(prefix, Some(connection), !bgp, usize::from(bgp)));
             }
         }

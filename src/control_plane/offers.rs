@@ -366,8 +366,12 @@ impl<'t> Builder<'t> {
             is_static: false,
             next_hops: next_hops.to_vec(),
         };
+        // The gateway drops what its own number is in (BGP-5); the edge has counted it (ER-4).
+        let own = document.virtual_network_gateways[g].asn;
         for ((prefix, as_path), links) in found {
-            offers.push(offer(prefix, as_path, links, None));
+            if !as_path.contains(&own) {
+                offers.push(offer(prefix, as_path, links, None));
+            }
         }
         let links = Links { primary: circuit.primary.up, secondary: circuit.secondary.up };
         if !links.any() || !self.lets_vnets_in(g) {

@@ -321,13 +321,17 @@ fn session_limit(circuit: &ExpressRouteCircuit, v4: bool) -> usize {
     }
 }
 
-/// What arrives over one link of a circuit's private peering, with the AS path's length, after sessions over their
-/// limit have dropped (ER-4, FT-4, BGP-9).
-fn session(document: &Document, circuit: &ExpressRouteCircuit, link: LinkRole) -> Vec<(IpNet, usize)> {
+/// What arrives over one link of a circuit's private peering, with its AS path, after sessions over their limit have
+/// dropped (ER-4, FT-4, BGP-9).
+fn session<'a>(
+    document: &'a Document,
+    circuit: &ExpressRouteCircuit,
+    link: LinkRole,
+) -> Vec<(IpNet, &'a [Asn])> {
     if circuit.peering(PeeringType::AzurePrivatePeering).is_none() || !circuit.link(link).up {
         return Vec::new();
     }
-    let mut heard: Vec<(IpNet, usize)> = Vec::new();
+    let mut heard: Vec<(IpNet, &[Asn])> = Vec::new();
     for site in &document.on_premises_sites {
         for advertisement in &site.advertisements {
             let here = advertisement.over == circuit.id
@@ -338,7 +342,7 @@ fn session(document: &Document, circuit: &ExpressRouteCircuit, link: LinkRole) -
                 if advertisement.as_path.contains(&Asn::MICROSOFT_EDGE) {
                     continue;
                 }
-                let path = over_the_edge(&advertisement.as_path);
+                let path = advertisement.as_path.as_slice();
                 heard.extend(advertisement.prefixes.iter().map(|p| (p.trunc(), path)));
             }
         }
@@ -402,7 +406,10 @@ fn express_route(
         let Some(circuit) = circuit_of(document, connection) else { continue };
         for link in LinkRole::BOTH {
             for (prefix, path) in session(document, circuit, link) {
-                learned.push(entry(prefix, Some(connection), path));
+                // BGP-5, at the gateway.
+                if !path.contains(&gateway.asn) {
+                    learned.push(entry(prefix, Some(connection), over_the_edge(path)));
+                }
             }
         }
         // ER-12: the spaces of other networks on the circuit, where both gateways allow it, with the edge's number

@@ -267,7 +267,7 @@ impl Walker<'_> {
             }
             self.decide(at, stated);
         }
-        self.hop(at).via = Some(sending_id());
+        self.leaves_by(at, Some(sending_id()), false);
         Ok(())
     }
 

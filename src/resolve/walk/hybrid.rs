@@ -374,12 +374,10 @@ impl Walker<'_> {
                 .map(|step| match step {
                     Step::Exit(exit) => walker.exit(at, router, exit, packet),
                     Step::Router(next, link) => {
-                        if let Some(link) = link {
-                            let declared = &walker.world.topology.document().on_premises_links[link];
-                            let (id, encrypted) = (declared.id.clone(), declared.encrypted);
-                            walker.hop(at).via = Some(id);
-                            walker.hop(at).encrypted = encrypted;
-                        }
+                        let links = &walker.world.topology.document().on_premises_links;
+                        let declared = link.and_then(|link| links.get(link));
+                        let encrypted = declared.is_some_and(|link| link.encrypted);
+                        walker.leaves_by(at, declared.map(|link| link.id.clone()), encrypted);
                         Next::To(vec![walker.router(next, tenant.clone(), packet)])
                     }
                 })
@@ -404,13 +402,12 @@ impl Walker<'_> {
             }
             ExitKind::Private { circuit, link, connection } => {
                 let declared = &document.express_route_circuits[circuit];
-                self.hop(at).via = Some(declared.id.clone());
-                self.hop(at).encrypted = declared.macsec;
+                self.leaves_by(at, Some(declared.id.clone()), declared.macsec);
                 Next::To(vec![self.msee_in(circuit, link, connection, packet)])
             }
             ExitKind::Public { circuit, link, peering } => {
                 let declared = &document.express_route_circuits[circuit];
-                self.hop(at).via = Some(declared.id.clone());
+                self.leaves_by(at, Some(declared.id.clone()), declared.macsec);
                 let packet = self.nat(at, site_ix, packet);
                 let id = declared.id.clone();
                 let place = Place::Msee { circuit: id.clone(), link, peering };
@@ -422,8 +419,9 @@ impl Walker<'_> {
                 Next::To(vec![end])
             }
             ExitKind::GlobalReach { circuit, link, far } => {
-                let id = document.express_route_circuits[circuit].id.clone();
-                self.hop(at).via = Some(id.clone());
+                let declared = &document.express_route_circuits[circuit];
+                let id = declared.id.clone();
+                self.leaves_by(at, Some(id.clone()), declared.macsec);
                 let peering = PeeringType::AzurePrivatePeering;
                 let place = Place::Msee { circuit: id, link, peering };
                 let state = State::Msee { circuit, link, peering, inbound: true, packet };
@@ -437,8 +435,7 @@ impl Walker<'_> {
             }
             ExitKind::Vpn { connection } => {
                 let declared = &document.connections[connection];
-                self.hop(at).via = Some(declared.id.clone());
-                self.hop(at).encrypted = true;
+                self.leaves_by(at, Some(declared.id.clone()), true);
                 match topology.entity(&declared.virtual_network_gateway) {
                     Some(Entity::Gateway(gateway)) => {
                         Next::To(vec![self.gateway_in(gateway, Some(connection), packet)])
@@ -448,12 +445,12 @@ impl Walker<'_> {
             }
             ExitKind::Tunnel { tunnel, forward } => {
                 let declared = &document.overlay_tunnels[tunnel];
-                self.hop(at).via = Some(declared.id.clone());
-                self.hop(at).encrypted = declared.encrypted;
+                self.leaves_by(at, Some(declared.id.clone()), declared.encrypted);
                 self.decide(at, Decision::stated(Rule::ENC_2));
                 Next::To(vec![self.tunnel_exit(tunnel, forward, packet)])
             }
             ExitKind::Internet => {
+                self.leaves_by(at, None, false);
                 self.nat(at, site_ix, packet);
                 Next::End(Disposition::OnPremisesInternet(site.id.clone()))
             }

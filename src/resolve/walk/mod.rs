@@ -6,7 +6,7 @@
 mod azure;
 mod hybrid;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::answer::{
@@ -16,7 +16,7 @@ use super::hosts::{Hosts, Start};
 use super::question::{FlowKey, flow_hash};
 use crate::control_plane::{ControlPlane, RouterIx};
 use crate::fib::Fib;
-use crate::model::{EffectiveRouteRow, LinkRole, PeeringType, RouteState, Topology};
+use crate::model::{EffectiveRouteRow, LinkRole, PeeringType, ResourceId, RouteState, Topology};
 use crate::prefix_table::PrefixTable;
 use crate::rule::{Decision, Rule};
 use crate::selection::{Candidate, Selection};
@@ -77,6 +77,8 @@ pub(super) struct Walker<'n> {
     nodes: Vec<Node>,
     known: HashMap<State, usize>,
     stack: Vec<(State, Place)>,
+    /// Nodes whose way out was noted.
+    left: HashSet<usize>,
 }
 
 /// Backstop against ways that never repeat themselves (WALK-7).
@@ -92,7 +94,7 @@ pub(crate) fn walk(
     gate: bool,
 ) -> Answer {
     let packet = Packet { header: Header { source, destination }, flow };
-    let mut walker = Walker { world, gate, nodes: Vec::new(), known: HashMap::new(), stack: Vec::new() };
+    let mut walker = Walker { world, gate, nodes: Vec::new(), known: HashMap::new(), stack: Vec::new(), left: HashSet::new() };
     walker.start(start, packet);
     let root = &walker.nodes[0];
     let next_hop = match (&root.hop.route, &root.next) {
@@ -218,6 +220,22 @@ impl Walker<'_> {
 
     fn hop(&mut self, at: usize) -> &mut Hop {
         &mut self.nodes[at].hop
+    }
+
+    /// Notes by what a packet leaves a node. Equal-cost members share the node: it keeps the name they have in common,
+    /// and counts as encrypted only where every one of them is.
+    fn leaves_by(&mut self, at: usize, via: Option<ResourceId>, encrypted: bool) {
+        let first = self.left.insert(at);
+        let hop = self.hop(at);
+        if first {
+            hop.via = via;
+            hop.encrypted = encrypted;
+        } else {
+            if hop.via != via {
+                hop.via = None;
+            }
+            hop.encrypted &= encrypted;
+        }
     }
 
     fn decide(&mut self, at: usize, decision: Decision) {

@@ -99,6 +99,10 @@ impl Hosts {
                 }
             }
         }
+        // Without a primary the first by name is (WALK-5), whatever the order of the document.
+        for nics in hosts.machines.values_mut() {
+            nics.sort_by(|a, b| document.network_interfaces[*a].id.cmp(&document.network_interfaces[*b].id));
+        }
         hosts.list_positions(topology);
         hosts
     }

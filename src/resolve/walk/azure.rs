@@ -361,7 +361,8 @@ impl Walker<'_> {
                     }
                 })
                 .collect();
-            nics.sort_unstable();
+            let interfaces = &topology.document().network_interfaces;
+            nics.sort_by(|a, b| interfaces[*a].id.cmp(&interfaces[*b].id));
             nics.dedup();
             if nics.is_empty() {
                 let reason = DropReason::NoHealthyBackend(declared.id.clone());
@@ -628,7 +629,7 @@ impl Walker<'_> {
         }
     }
 
-    /// The overlay tunnel that an appliance would use for a destination: the longest far prefix.
+    /// The overlay tunnel that an appliance would use for a destination: the longest far prefix, then the least id.
     fn tunnel_from(&self, id: &ResourceId, destination: IpAddr) -> Option<(usize, bool, u8)> {
         let mut best: Option<(usize, bool, u8)> = None;
         for (t, tunnel) in self.world.topology.document().overlay_tunnels.iter().enumerate() {
@@ -636,8 +637,13 @@ impl Walker<'_> {
                 if near.node != *id {
                     continue;
                 }
+                let tunnels = &self.world.topology.document().overlay_tunnels;
                 for prefix in far.prefixes.iter().filter(|p| p.contains(&destination)) {
-                    if best.is_none_or(|(.., length)| prefix.prefix_len() > length) {
+                    let better = best.is_none_or(|(other, _, length)| {
+                        prefix.prefix_len() > length
+                            || (prefix.prefix_len() == length && tunnel.id < tunnels[other].id)
+                    });
+                    if better {
                         best = Some((t, forward, prefix.prefix_len()));
                     }
                 }
@@ -790,7 +796,9 @@ impl Walker<'_> {
             .microsoft_peering
             .iter()
             .filter(|(prefix, c)| prefix.contains(&destination) && mine(*c))
-            .max_by_key(|(prefix, c)| (prefix.prefix_len(), std::cmp::Reverse(*c)))?;
+            .max_by_key(|(prefix, c)| {
+                (prefix.prefix_len(), std::cmp::Reverse(&document.express_route_circuits[*c].id))
+            })?;
         let links =
             LinkRole::BOTH.into_iter().filter(|l| document.express_route_circuits[*circuit].link(*l).up);
         Some((*circuit, links.collect()))

@@ -19,12 +19,31 @@ impl Walker<'_> {
             return Next::End(Disposition::Dropped(DropReason::NoRoute));
         };
         let members = self.world.selection.gateways[subscription.domain].routes[route].members.clone();
-        let members = self.choose(packet, members);
+        let members = self.choose(packet, self.in_order(subscription.domain, members));
         let nexts = members
             .into_iter()
             .map(|offer| self.offer(at, vnet, subscription.domain, offer, true, packet))
             .collect();
         self.join(at, packet, nexts)
+    }
+
+    /// Members by the names of what they lead over, so that the order of a document decides nothing (SEL-12).
+    fn in_order(&self, domain: usize, mut members: Vec<usize>) -> Vec<usize> {
+        let document = self.world.topology.document();
+        let offers = &self.world.plane.domains[domain].offers;
+        let gateway_id = |g: usize| document.virtual_network_gateways[g].id.clone();
+        members.sort_by_cached_key(|offer| match &offers[*offer].via {
+            Via::ExpressRoute { gateway, connection, far, .. } | Via::Vpn { gateway, connection, far } => {
+                let connection = connection.map(|c| document.connections[c].id.clone());
+                (0, Some(gateway_id(*gateway)), connection, far.map(gateway_id), None)
+            }
+            Via::RouteServer { next_hop } => (1, None, None, None, Some(*next_hop)),
+            Via::Hub { hub, vnet, connection } => {
+                let vnet = vnet.map(|v| document.virtual_networks[v].id.clone());
+                (2, Some(document.virtual_hubs[*hub].id.clone()), connection.clone(), vnet, None)
+            }
+        });
+        members
     }
 
     /// One member: over a gateway, to an appliance that a Route Server named, or through a hub.
@@ -202,7 +221,7 @@ impl Walker<'_> {
                 return walker.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::WALK_16));
             };
             let nexts = walker
-                .choose(packet, members)
+                .choose(packet, walker.in_order(domain, members))
                 .into_iter()
                 .map(|offer| Next::To(vec![walker.gateway_out(domain, offer, packet)]))
                 .collect();
@@ -305,7 +324,7 @@ impl Walker<'_> {
             return self.no_transit(at, vnet, Rule::ER_14);
         }
         let nexts = self
-            .choose(packet, members)
+            .choose(packet, self.in_order(subscription.domain, members))
             .into_iter()
             .map(|offer| self.offer(at, vnet, subscription.domain, offer, false, packet))
             .collect();
@@ -313,7 +332,15 @@ impl Walker<'_> {
     }
 
     /// Hands a packet to one of several routers outside Azure.
-    fn routers(&mut self, at: usize, entry: Vec<RouterIx>, tenant: Option<String>, packet: Packet) -> Next {
+    fn routers(
+        &mut self,
+        at: usize,
+        mut entry: Vec<RouterIx>,
+        tenant: Option<String>,
+        packet: Packet,
+    ) -> Next {
+        let routers = &self.world.plane.on_premises.routers;
+        entry.sort_by(|a, b| routers[*a].id.cmp(&routers[*b].id));
         let nexts = self
             .choose(packet, entry)
             .into_iter()
@@ -368,7 +395,7 @@ impl Walker<'_> {
             if steps.is_empty() {
                 return walker.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::WALK_17));
             }
-            let steps = walker.choose(packet, steps);
+            let steps = walker.choose(packet, walker.steps_in_order(steps));
             let nexts = steps
                 .into_iter()
                 .map(|step| match step {
@@ -384,6 +411,37 @@ impl Walker<'_> {
                 .collect();
             walker.join(at, packet, nexts)
         })
+    }
+
+    /// Steps by the names of what they lead over (SEL-12).
+    fn steps_in_order(&self, mut steps: Vec<Step>) -> Vec<Step> {
+        let document = self.world.topology.document();
+        let on_premises = &self.world.plane.on_premises;
+        let circuit_id = |c: usize| Some(document.express_route_circuits[c].id.clone());
+        let connection_id = |c: usize| Some(document.connections[c].id.clone());
+        steps.sort_by_cached_key(|step| match step {
+            Step::Router(next, link) => {
+                let link = link.map(|l| document.on_premises_links[l].id.clone());
+                (0, Some(on_premises.routers[*next].id.clone()), link, None)
+            }
+            Step::Exit(exit) => match &on_premises.exits[*exit].kind {
+                ExitKind::Private { circuit, link, connection } => {
+                    (1, circuit_id(*circuit), connection_id(*connection), Some(*link))
+                }
+                ExitKind::Public { circuit, link, .. } => (2, circuit_id(*circuit), None, Some(*link)),
+                ExitKind::GlobalReach { circuit, link, far } => {
+                    (3, circuit_id(*circuit), circuit_id(*far), Some(*link))
+                }
+                ExitKind::Vpn { connection } => (4, connection_id(*connection), None, None),
+                ExitKind::Tunnel { tunnel, .. } => {
+                    (5, Some(document.overlay_tunnels[*tunnel].id.clone()), None, None)
+                }
+                ExitKind::Here | ExitKind::Internet | ExitKind::Discard | ExitKind::Towards(_) => {
+                    (6, None, None, None)
+                }
+            },
+        });
+        steps
     }
 
     /// Out of the world outside Azure.

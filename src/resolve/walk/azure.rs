@@ -150,12 +150,35 @@ impl Walker<'_> {
                 Next::To(vec![self.end(place, packet, delivered, &[])])
             }
             LocalKind::PrivateEndpoint { endpoint } => {
+                // A peer's endpoint lies across the peering (PE-1, WALK-15).
+                if let Some((half, _)) = self.peer_of_endpoint(vnet, *endpoint)
+                    && let Err((reason, decision)) = self.cross(at, vnet, half, packet, true)
+                {
+                    return self.drop_at(at, reason, decision);
+                }
                 Next::To(vec![self.private_endpoint(*endpoint, packet)])
             }
             LocalKind::None | LocalKind::Internet | LocalKind::User { .. } => {
                 self.drop_at(at, DropReason::NoneRoute(prefix), Decision::stated(Rule::SYS_3))
             }
         }
+    }
+
+    /// The peered network that a private endpoint is in, with the half of the peering that leads there; none where it
+    /// is in this network.
+    pub(super) fn peer_of_endpoint(&self, vnet: usize, endpoint: usize) -> Option<(usize, usize)> {
+        let topology = self.world.topology;
+        let document = topology.document();
+        let Some(Entity::Subnet(home, _)) = topology.entity(&document.private_endpoints[endpoint].subnet)
+        else {
+            return None;
+        };
+        let network = &document.virtual_networks[vnet];
+        let leads = |half: &crate::model::VirtualNetworkPeering| {
+            half.remote_virtual_network == document.virtual_networks[home].id
+                && topology.is_connected(network, half)
+        };
+        (home != vnet).then(|| network.peerings.iter().position(leads))?.map(|half| (half, home))
     }
 
     /// User rows (UDR-4 to UDR-9). `from` is the subnet and its sender; none for a gateway.

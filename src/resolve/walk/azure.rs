@@ -462,7 +462,7 @@ impl Walker<'_> {
         }
     }
 
-    fn private_endpoint(&mut self, endpoint: usize, packet: Packet) -> usize {
+    pub(super) fn private_endpoint(&mut self, endpoint: usize, packet: Packet) -> usize {
         let topology = self.world.topology;
         let declared = &topology.document().private_endpoints[endpoint];
         let place = Place::PrivateEndpoint(declared.id.clone());

@@ -260,7 +260,23 @@ impl Walker<'_> {
                             walker.user_route(at, vnet, None, table, route, packet)
                         }
                         LocalKind::Peering { half, remote: Some(remote), .. } => {
-                            walker.enter_spoke(at, vnet, half, remote, packet)
+                            match walker.enter_spoke(at, vnet, half, remote, packet) {
+                                Err(dropped) => dropped,
+                                Ok(()) => Next::To(vec![walker.deliver(remote, packet)]),
+                            }
+                        }
+                        LocalKind::PrivateEndpoint { endpoint } => {
+                            let far = walker.peer_of_endpoint(vnet, endpoint);
+                            let entered = far.map(|(half, remote)| {
+                                walker.enter_spoke(at, vnet, half, remote, packet)
+                            });
+                            match entered {
+                                Some(Err(dropped)) => dropped,
+                                _ => Next::To(vec![walker.private_endpoint(endpoint, packet)]),
+                            }
+                        }
+                        LocalKind::ConnectedGroup { remote } if !walker.is_served(vnet, remote) => {
+                            walker.no_transit(at, vnet, Rule::PEER_8)
                         }
                         kind => walker.system_route(at, vnet, &kind, prefix, packet),
                     }
@@ -270,16 +286,25 @@ impl Walker<'_> {
     }
 
     /// From a gateway into a peered network: only one that uses the gateway is served (PEER-8).
-    fn enter_spoke(&mut self, at: usize, vnet: usize, half: usize, remote: usize, packet: Packet) -> Next {
-        let plane = self.world.plane;
-        let own = plane.subscriptions[vnet].map(|s| s.domain);
-        if plane.subscriptions[remote].map(|s| s.domain) != own {
-            return self.no_transit(at, vnet, Rule::PEER_8);
+    fn enter_spoke(
+        &mut self,
+        at: usize,
+        vnet: usize,
+        half: usize,
+        remote: usize,
+        packet: Packet,
+    ) -> Result<(), Next> {
+        if !self.is_served(vnet, remote) {
+            return Err(self.no_transit(at, vnet, Rule::PEER_8));
         }
-        match self.cross(at, vnet, half, packet, false) {
-            Err((reason, decision)) => self.drop_at(at, reason, decision),
-            Ok(()) => Next::To(vec![self.deliver(remote, packet)]),
-        }
+        self.cross(at, vnet, half, packet, false)
+            .map_err(|(reason, decision)| self.drop_at(at, reason, decision))
+    }
+
+    /// Whether another network uses the gateways of this one (PEER-6).
+    fn is_served(&self, vnet: usize, other: usize) -> bool {
+        let domain = |v: usize| self.world.plane.subscriptions[v].map(|s| s.domain);
+        domain(vnet) == domain(other)
     }
 
     /// From one branch towards another: an appliance's injected route is followed; VPN to VPN passes where both run BGP

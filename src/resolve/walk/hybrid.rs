@@ -583,7 +583,7 @@ impl Walker<'_> {
         })
     }
 
-    /// The network FastPath delivers to directly: the gateway's own, where its subnet has no route table and the
+    /// The network FastPath delivers to directly: the gateway's own, where its subnet has no user route and the
     /// destination is neither a private endpoint nor a Basic front end (ER-22, PE-7).
     fn fast_path(&self, gateway: usize, destination: IpAddr) -> Option<usize> {
         use super::super::hosts::Owner;
@@ -594,6 +594,7 @@ impl Walker<'_> {
             return None;
         };
         let table = &self.world.selection.tables[self.world.selection.of_gateway[vnet]];
+        let has_route = table.route_table.is_some_and(|t| !document.route_tables[t].routes.is_empty());
         let own = document.virtual_networks[vnet].address_space.iter().any(|p| p.contains(&destination));
         let skipped = match self.world.hosts.owner(vnet, destination) {
             Some(Owner::PrivateEndpoint(_)) => true,
@@ -602,6 +603,6 @@ impl Walker<'_> {
             }
             _ => false,
         };
-        (own && table.route_table.is_none() && !skipped).then_some(vnet)
+        (own && !has_route && !skipped).then_some(vnet)
     }
 }

@@ -341,7 +341,7 @@ impl Walker<'_> {
         }
         let owner = target.and_then(|v| self.world.hosts.owner(v, ip).map(|owner| (v, owner)));
         match owner {
-            Some((_, Owner::Nic(nic))) => Next::To(vec![self.arrive_appliance(nic, packet)]),
+            Some((_, Owner::Nic(nic))) => Next::To(vec![self.arrive_appliance(nic, false, packet)]),
             Some((_, Owner::Firewall(firewall))) => Next::To(vec![self.arrive_firewall(firewall, packet)]),
             Some((v, Owner::Frontend { balancer, frontend })) => {
                 Next::To(vec![self.balancer(v, balancer, frontend, true, packet)])
@@ -396,7 +396,7 @@ impl Walker<'_> {
                 .into_iter()
                 .map(|nic| {
                     Next::To(vec![if forward {
-                        walker.arrive_appliance(nic, packet)
+                        walker.arrive_appliance(nic, false, packet)
                     } else {
                         walker.arrive_host(nic, packet)
                     }])
@@ -494,7 +494,7 @@ impl Walker<'_> {
                 Rewrite::Kept
             )
         {
-            return self.arrive_appliance(nic, packet);
+            return self.arrive_appliance(nic, false, packet);
         }
         let place = Place::NetworkInterface(document.network_interfaces[nic].id.clone());
         if let Some((v, s)) = nic_subnet(self.world.topology, nic)
@@ -505,8 +505,9 @@ impl Walker<'_> {
         self.end(place.clone(), packet, Disposition::Delivered(place), &[])
     }
 
-    /// A packet that an appliance is asked to forward (WALK-3 to WALK-5, WALK-8).
-    pub(super) fn arrive_appliance(&mut self, nic: usize, packet: Packet) -> usize {
+    /// A packet that an appliance is asked to forward (WALK-3 to WALK-5, WALK-8). What comes out of a tunnel Azure saw
+    /// as the appliance's own: neither security groups nor IP forwarding are asked about the packet inside (ENC-2).
+    pub(super) fn arrive_appliance(&mut self, nic: usize, tunnelled: bool, packet: Packet) -> usize {
         let topology = self.world.topology;
         let document = topology.document();
         let interface = &document.network_interfaces[nic];
@@ -535,7 +536,7 @@ impl Walker<'_> {
             interface: Some(document.network_interfaces[n].id.clone()),
         };
         let drop = |reason| Disposition::Dropped(reason);
-        if let Some((v, s)) = nic_subnet(topology, nic)
+        if let Some((v, s)) = nic_subnet(topology, nic).filter(|_| !tunnelled)
             && let Some(reason) = self.denied(Some(nic), v, Some(s), SecurityRuleDirection::Inbound, packet)
         {
             return self.end(place(nic), packet, drop(reason), &[Decision::stated(Rule::NSG_1)]);
@@ -559,7 +560,7 @@ impl Walker<'_> {
                     let place = Place::NetworkInterface(interface.id.clone());
                     return self.end(place.clone(), packet, Disposition::Delivered(place), &[]);
                 }
-                if !interface.enable_ip_forwarding {
+                if !tunnelled && !interface.enable_ip_forwarding {
                     let reason = DropReason::NoIpForwarding(interface.id.clone());
                     return self.end(place(nic), packet, drop(reason), &[Decision::stated(Rule::WALK_3)]);
                 }
@@ -720,7 +721,7 @@ impl Walker<'_> {
             _ => Vec::new(),
         };
         match primary_of(topology, &nics) {
-            Some(nic) => self.arrive_appliance(nic, packet),
+            Some(nic) => self.arrive_appliance(nic, true, packet),
             None => {
                 let place = Place::OnPremises(end.node.clone());
                 let down = DropReason::ConnectionDown(declared.id.clone());

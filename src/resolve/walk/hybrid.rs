@@ -391,7 +391,16 @@ impl Walker<'_> {
         let place = Place::OnPremises(declared.id.clone());
         self.visit(State::Site { site, packet }, place, packet, |walker, at| {
             let on_premises = &walker.world.plane.on_premises;
-            if declared.prefixes.iter().any(|p| p.contains(&packet.destination())) {
+            let here = |step: &Step| match step {
+                Step::Exit(exit) => on_premises.exits[*exit].kind == ExitKind::Here,
+                Step::Router(..) => false,
+            };
+            // Its own hosts, unless a longer prefix leads elsewhere.
+            if declared.prefixes.iter().any(|p| p.contains(&packet.destination()))
+                && routers.iter().all(|router| {
+                    on_premises.route(&[*router], tenant.as_deref(), packet.destination()).iter().all(here)
+                })
+            {
                 return Next::End(Disposition::OnPremises(declared.id.clone()));
             }
             let leaves_here = |router: &&RouterIx| {

@@ -136,7 +136,10 @@ impl OnPremises {
             let mut chosen: Vec<usize> = Vec::new();
             for &e in exits {
                 let exit = &self.exits[e];
-                let visible = exit.only_site.is_none_or(|only| only == site)
+                // A route that names the router itself says nothing to it.
+                let itself = matches!(exit.kind, ExitKind::Towards(target) if from.contains(&target));
+                let visible = !itself
+                    && exit.only_site.is_none_or(|only| only == site)
                     && match &exit.scope {
                         Scope::Every => true,
                         Scope::Tenant(owner) => same_tenant(owner.as_deref(), tenant),
@@ -159,7 +162,6 @@ impl OnPremises {
             let mut steps = Vec::new();
             for e in chosen {
                 let target = match self.exits[e].kind {
-                    ExitKind::Towards(target) if from.contains(&target) => continue,
                     ExitKind::Towards(target) => target,
                     _ if from.contains(&self.exits[e].at) => {
                         push_new(&mut steps, Step::Exit(e));

@@ -16,7 +16,7 @@ use petgraph::visit::{EdgeFiltered, EdgeRef};
 use super::offers::{advertised_space, is_default_route, same_tenant};
 use super::{ControlPlane, EventKind};
 use crate::model::{
-    Entity, ExpressRouteCircuit, Limits, LinkRole, OnPremisesNextHop, PUBLIC_PEERING_CLOSED, PeeringType,
+    Entity, ExpressRouteCircuit, Limits, LinkRole, OnPremisesNextHop, OnPremisesSite, PUBLIC_PEERING_CLOSED, PeeringType,
     ROUTE_FILTER_REQUIRED, ResourceId, SiteRole, Topology,
 };
 use crate::prefix_table::PrefixTable;
@@ -591,10 +591,7 @@ impl Build<'_> {
             if !connection.connected {
                 continue;
             }
-            let tenant = match self.topology.entity(&document.virtual_network_gateways[g].virtual_network) {
-                Some(Entity::VirtualNetwork(v)) => document.virtual_networks[v].tenant.clone(),
-                _ => None,
-            };
+            let tenant = self.connection_tenant(n);
             for prefix in advertised_space(self.topology, self.served, g) {
                 if prefix.addr().is_ipv4() {
                     for at in &ends {
@@ -628,8 +625,8 @@ impl Build<'_> {
     fn given_routes(&mut self) {
         let document = self.topology.document();
         for (s, site) in document.on_premises_sites.iter().enumerate() {
-            let scope = Scope::Every;
             for route in &site.routes {
+                let scope = self.given_scope(site, &route.next_hop);
                 let kinds: Vec<(RouterIx, ExitKind)> = match &route.next_hop {
                     OnPremisesNextHop::Internet => self.everywhere(s, &ExitKind::Internet),
                     OnPremisesNextHop::Discard => self.everywhere(s, &ExitKind::Discard),
@@ -663,6 +660,39 @@ impl Build<'_> {
                     });
                 }
             }
+        }
+    }
+
+    /// Who follows a route given to a site: its own traffic. A provider carries many tenants, and its route into a
+    /// circuit or connection is for the tenant that owns those (ISO-1).
+    fn given_scope(&self, site: &OnPremisesSite, next_hop: &OnPremisesNextHop) -> Scope {
+        if site.role != SiteRole::Provider {
+            return Scope::Every;
+        }
+        let document = self.topology.document();
+        match next_hop {
+            OnPremisesNextHop::Circuit { circuit, .. } => match self.topology.entity(circuit) {
+                Some(Entity::Circuit(c)) => Scope::Tenant(document.express_route_circuits[c].tenant.clone()),
+                _ => Scope::Every,
+            },
+            OnPremisesNextHop::Connection(id) => match self.topology.entity(id) {
+                Some(Entity::Connection(n)) => Scope::Tenant(self.connection_tenant(n)),
+                _ => Scope::Every,
+            },
+            _ => Scope::Every,
+        }
+    }
+
+    /// The tenant of the network whose gateway has a connection.
+    fn connection_tenant(&self, n: usize) -> Option<String> {
+        let document = self.topology.document();
+        let Some(Entity::Gateway(g)) = self.topology.entity(&document.connections[n].virtual_network_gateway)
+        else {
+            return None;
+        };
+        match self.topology.entity(&document.virtual_network_gateways[g].virtual_network) {
+            Some(Entity::VirtualNetwork(v)) => document.virtual_networks[v].tenant.clone(),
+            _ => None,
         }
     }
 

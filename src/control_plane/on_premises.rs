@@ -131,6 +131,7 @@ impl OnPremises {
                 *best = distance.min(*best);
             }
         }
+        let mut told: Option<Vec<Step>> = None;
         for (_, exits) in self.table.covering(&IpNet::from(destination)).into_iter().rev() {
             let mut best: Option<(u32, u64)> = None;
             let mut chosen: Vec<usize> = Vec::new();
@@ -156,9 +157,10 @@ impl OnPremises {
                     chosen.push(e);
                 }
             }
-            if chosen.is_empty() {
+            if chosen.is_empty() || (told.is_some() && best.is_none_or(|(found, _)| found != CONNECTED)) {
                 continue;
             }
+            let only_told = best.is_some_and(|(found, _)| found == ADVERTISED);
             let mut steps = Vec::new();
             for e in chosen {
                 let target = match self.exits[e].kind {
@@ -173,9 +175,13 @@ impl OnPremises {
                     push_new(&mut steps, step);
                 }
             }
-            return steps;
+            if !only_told {
+                return steps;
+            }
+            // What a site tells Azure may be part of what another site has (steering by longer prefixes, ER-8).
+            told.get_or_insert(steps);
         }
-        Vec::new()
+        told.unwrap_or_default()
     }
 
     /// The neighbours on the shortest ways to a router.

@@ -16,7 +16,7 @@ use petgraph::visit::{EdgeFiltered, EdgeRef};
 use super::offers::{advertised_space, is_default_route, same_tenant};
 use super::{ControlPlane, EventKind};
 use crate::model::{
-    Entity, ExpressRouteCircuit, Limits, LinkRole, OnPremisesNextHop, OnPremisesSite, PUBLIC_PEERING_CLOSED, PeeringType,
+    CircuitSkuTier, Entity, ExpressRouteCircuit, Limits, LinkRole, OnPremisesNextHop, OnPremisesSite, PUBLIC_PEERING_CLOSED, PeeringType,
     ROUTE_FILTER_REQUIRED, ResourceId, SiteRole, Topology,
 };
 use crate::prefix_table::PrefixTable;
@@ -291,6 +291,22 @@ impl OnPremises {
     }
 }
 
+/// Whether Global Reach joins two circuits: both with private peering, neither on the Local SKU, at different peering
+/// locations where both are known (ER-15).
+fn may_join(circuit: &ExpressRouteCircuit, other: &ExpressRouteCircuit) -> bool {
+    let fit = |c: &ExpressRouteCircuit| {
+        c.sku_tier != CircuitSkuTier::Local && c.peering(PeeringType::AzurePrivatePeering).is_some()
+    };
+    let same_place = match (&circuit.peering_location, &other.peering_location) {
+        (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
+        _ => false,
+    };
+    (circuit.global_reach.contains(&other.id) || other.global_reach.contains(&circuit.id))
+        && fit(circuit)
+        && fit(other)
+        && !same_place
+}
+
 fn push_new(steps: &mut Vec<Step>, step: Step) {
     if !steps.contains(&step) {
         steps.push(step);
@@ -525,17 +541,17 @@ impl Build<'_> {
             }
         }
         for (far, other) in document.express_route_circuits.iter().enumerate() {
-            let joined = far != c
-                && (circuit.global_reach.contains(&other.id) || other.global_reach.contains(&circuit.id))
-                && (other.primary.up || other.secondary.up);
-            if !joined {
+            if far == c || !may_join(circuit, other) {
                 continue;
             }
             let key = (other.id.clone(), PeeringType::AzurePrivatePeering);
             let kind = ExitKind::GlobalReach { circuit: c, link, far };
             for (only, prefix, _) in self.world.announced.get(&key).into_iter().flatten() {
-                let up =
-                    LinkRole::BOTH.iter().any(|l| only.is_none_or(|only| only == *l) && other.link(*l).up);
+                let up = LinkRole::BOTH.iter().any(|l| {
+                    only.is_none_or(|only| only == *l)
+                        && other.link(*l).up
+                        && !self.session_down(&other.id, PeeringType::AzurePrivatePeering, *l)
+                });
                 if up && !found.contains(&(*prefix, kind.clone())) {
                     found.push((*prefix, kind.clone()));
                 }

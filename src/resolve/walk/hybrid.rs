@@ -520,7 +520,14 @@ impl Walker<'_> {
                 let node = self.visit(state, place, packet, |walker, at| {
                     walker.decide(at, Decision::stated(Rule::ER_15));
                     let other = &document.express_route_circuits[far];
-                    let links = Links { primary: other.primary.up, secondary: other.secondary.up };
+                    let on_premises = &walker.world.plane.on_premises;
+                    let leads = |role: LinkRole| {
+                        let to = packet.destination();
+                        let entry = on_premises.circuit_entry((far, &other.id), peering, role, to);
+                        other.link(role).up && !entry.is_empty()
+                    };
+                    let links =
+                        Links { primary: leads(LinkRole::Primary), secondary: leads(LinkRole::Secondary) };
                     walker.over_circuit(at, far, links, None, packet)
                 });
                 Next::To(vec![node])

@@ -131,6 +131,8 @@ pub enum NextHop {
     Route(MatchedRoute),
     /// The source is outside Azure: its router hands the packet to these places.
     OnPremises(Vec<Place>),
+    /// The source is in Azure and no route of its subnet matches (SEL-13).
+    NoRoute,
 }
 
 impl NextHop {
@@ -147,6 +149,7 @@ impl fmt::Display for NextHop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PlatformHost => f.write_str("platform host"),
+            Self::NoRoute => f.write_str("no route"),
             Self::Route(matched) => matched.fmt(f),
             Self::OnPremises(places) => {
                 for (i, place) in places.iter().enumerate() {

@@ -49,18 +49,24 @@ impl Walker<'_> {
                 Sender::Nic(nic) => Some(nic),
                 _ => None,
             };
+            let table = walker.table_of(vnet, subnet, sender);
+            let found = walker.world.fibs[table].longest_match(packet.destination()).map(|(prefix, code)| {
+                let handle = Handle::decode(code);
+                (prefix, handle, walker.view(table).candidate(handle, prefix))
+            });
             if !matches!(sender, Sender::Firewall(_) | Sender::PrivateEndpoint(_))
                 && let Some(reason) =
                     walker.denied(nic, vnet, Some(subnet), SecurityRuleDirection::Outbound, packet)
             {
+                // What the source's table says is part of the answer even so.
+                if let Some((.., candidate)) = found.filter(|_| at == 0) {
+                    walker.follow_route(at, table, &candidate);
+                }
                 return walker.drop_at(at, reason, Decision::stated(Rule::NSG_1));
             }
-            let table = walker.table_of(vnet, subnet, sender);
-            let Some((prefix, code)) = walker.world.fibs[table].longest_match(packet.destination()) else {
+            let Some((prefix, handle, candidate)) = found else {
                 return walker.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::SEL_13));
             };
-            let handle = Handle::decode(code);
-            let candidate = walker.view(table).candidate(handle, prefix);
             walker.follow_route(at, table, &candidate);
             match handle {
                 Handle::Gateway(route) => walker.gateway_route(at, vnet, route as usize, packet),

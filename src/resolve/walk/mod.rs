@@ -103,6 +103,7 @@ pub(crate) fn walk(
         (None, Next::To(members)) => {
             NextHop::OnPremises(members.iter().map(|at| walker.nodes[*at].hop.place.clone()).collect())
         }
+        (None, Next::End(_)) if !matches!(root.hop.place, Place::OnPremises(_)) => NextHop::NoRoute,
         (None, Next::End(_)) => NextHop::OnPremises(vec![root.hop.place.clone()]),
     };
     Answer {

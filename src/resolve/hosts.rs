@@ -125,6 +125,24 @@ impl Hosts {
         self.owners.get(&(vnet, address)).copied()
     }
 
+    /// Whether an address is an interface's own: configured there (or not known), or of a load balancer's front end
+    /// that it serves.
+    pub(crate) fn sends_as(&self, topology: &Topology, nic: usize, source: IpAddr) -> bool {
+        let document = topology.document();
+        let interface = &document.network_interfaces[nic];
+        let configured =
+            interface.ip_configurations.iter().any(|c| c.private_ip_address.is_none_or(|ip| ip == source));
+        let served = || {
+            let Some((vnet, _)) = nic_subnet(topology, nic) else { return false };
+            let Some(Owner::Frontend { balancer, .. }) = self.owner(vnet, source) else { return false };
+            document.load_balancers[balancer].backends.iter().any(|backend| {
+                backend.network_interface.as_ref() == Some(&interface.id)
+                    || backend.ip_address.is_some_and(|ip| self.owner(vnet, ip) == Some(Owner::Nic(nic)))
+            })
+        };
+        configured || served()
+    }
+
     fn list_positions(&mut self, topology: &Topology) {
         let document = topology.document();
         let mut ids: Vec<ResourceId> = Vec::new();

@@ -68,6 +68,13 @@ impl Walker<'_> {
                 return walker.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::SEL_13));
             };
             walker.follow_route(at, table, &candidate);
+            if let Some(nic) = nic.filter(|_| forwarding) {
+                let interface = &walker.world.topology.document().network_interfaces[nic];
+                if !interface.enable_ip_forwarding {
+                    let reason = DropReason::NoIpForwarding(interface.id.clone());
+                    return walker.drop_at(at, reason, Decision::stated(Rule::WALK_3));
+                }
+            }
             match handle {
                 Handle::Gateway(route) => walker.gateway_route(at, vnet, route as usize, packet),
                 Handle::Service(_) => {

@@ -122,10 +122,7 @@ impl Walker<'_> {
         match start {
             Start::Nic { nic, vnet, subnet } => {
                 let place = Place::NetworkInterface(document.network_interfaces[nic].id.clone());
-                let own = document.network_interfaces[nic]
-                    .ip_configurations
-                    .iter()
-                    .any(|c| c.private_ip_address == Some(packet.header.source));
+                let own = self.world.hosts.sends_as(self.world.topology, nic, packet.header.source);
                 self.leave(vnet, subnet, Sender::Nic(nic), place, !own, false, packet);
             }
             Start::Subnet { vnet, subnet } => {

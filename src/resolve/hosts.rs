@@ -32,8 +32,8 @@ pub(crate) struct Hosts {
     pub(crate) machines: HashMap<ResourceId, Vec<usize>>,
     /// Load balancers with outbound rules, by backend interface.
     pub(crate) outbound: HashMap<usize, usize>,
-    /// Every id that may be asked from.
-    positions: Vec<ResourceId>,
+    /// Every id that may be asked from, by its last segment in lower case.
+    positions: HashMap<String, Vec<ResourceId>>,
 }
 
 impl Hosts {
@@ -66,13 +66,18 @@ impl Hosts {
                 hosts.own(topology, &endpoint.subnet, *ip, Owner::PrivateEndpoint(e));
             }
         }
+        let mut endpoints: HashMap<&ResourceId, usize> = HashMap::new();
+        for (e, endpoint) in document.private_endpoints.iter().enumerate() {
+            for id in endpoint.network_interfaces.iter().chain([&endpoint.id]) {
+                endpoints.entry(id).or_insert(e);
+            }
+        }
         for (n, nic) in document.network_interfaces.iter().enumerate() {
             if let Some(machine) = &nic.virtual_machine {
                 hosts.machines.entry(machine.clone()).or_default().push(n);
             }
-            let endpoint = document.private_endpoints.iter().position(|e| {
-                nic.private_endpoint.as_ref() == Some(&e.id) || e.network_interfaces.contains(&nic.id)
-            });
+            let named = nic.private_endpoint.as_ref().and_then(|id| endpoints.get(id));
+            let endpoint = named.or_else(|| endpoints.get(&nic.id)).copied();
             let owner = endpoint.map_or(Owner::Nic(n), Owner::PrivateEndpoint);
             for configuration in &nic.ip_configurations {
                 if let Some(ip) = configuration.private_ip_address {
@@ -160,18 +165,19 @@ impl Hosts {
             ids.extend(site.routers.iter().map(|r| site.router_id(&r.name)));
             ids.extend(site.host_ranges.iter().map(|r| site.id.child("hostRanges", &r.name)));
         }
-        self.positions = ids;
+        for id in ids {
+            self.positions.entry(last_segment(&id)).or_default().push(id);
+        }
     }
 
     /// Ids that equal `name`, or end in it after a slash.
     fn named(&self, name: &ResourceId) -> Vec<ResourceId> {
         let wanted = name.as_str().to_ascii_lowercase();
-        let exact: Vec<_> = self.positions.iter().filter(|id| *id == name).cloned().collect();
-        if !exact.is_empty() {
-            return exact.into_iter().take(1).collect();
+        let Some(candidates) = self.positions.get(&last_segment(name)) else { return Vec::new() };
+        if let Some(exact) = candidates.iter().find(|id| *id == name) {
+            return vec![exact.clone()];
         }
-        let mut found: Vec<ResourceId> = self
-            .positions
+        let mut found: Vec<ResourceId> = candidates
             .iter()
             .filter(|id| {
                 let id = id.as_str().to_ascii_lowercase();
@@ -358,6 +364,10 @@ impl Hosts {
             }
         }
     }
+}
+
+fn last_segment(id: &ResourceId) -> String {
+    id.name().to_ascii_lowercase()
 }
 
 fn family(address: IpAddr) -> &'static str {

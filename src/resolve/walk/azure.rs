@@ -256,7 +256,13 @@ impl Walker<'_> {
                     && domain.express_route.is_empty()
                     && matches!(domain.owner, DomainOwner::VirtualNetwork(_)) =>
             {
-                Next::To(vec![self.gateway_forward(*vpn, packet)])
+                let vpn = *vpn;
+                if let Err((reason, decision)) =
+                    self.towards_gateway(at, vnet, subscription.domain, packet)
+                {
+                    return self.drop_at(at, reason, decision);
+                }
+                Next::To(vec![self.gateway_forward(vpn, packet)])
             }
             _ => self.drop_at(at, unsupported, Decision::decided(Rule::UDR_6)),
         }

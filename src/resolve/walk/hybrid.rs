@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::super::answer::{Disposition, DropReason, Egress, Next, Place};
 use super::{Packet, State, Walker};
-use crate::control_plane::{ExitKind, Links, RouterIx, Step, Via, is_default_route, is_private_address};
+use crate::control_plane::{DomainOwner, ExitKind, Links, RouterIx, Step, Via, is_default_route, is_private_address};
 use crate::model::{ConnectionType, Entity, LinkRole, LoadBalancerSku, PeeringType};
 use crate::rule::{Decision, Rule};
 use crate::selection::{Handle, LocalKind};
@@ -59,6 +59,9 @@ impl Walker<'_> {
         let plane = self.world.plane;
         match plane.domains[domain].offers[offer].via.clone() {
             Via::ExpressRoute { .. } | Via::Vpn { .. } => {
+                if let Err((reason, decision)) = self.towards_gateway(at, vnet, domain, packet) {
+                    return self.drop_at(at, reason, decision);
+                }
                 Next::To(vec![self.gateway_out(domain, offer, packet)])
             }
             Via::RouteServer { next_hop } => {
@@ -79,6 +82,30 @@ impl Walker<'_> {
                     }
                 })])
             }
+        }
+    }
+
+    /// To a gateway in another network the packet crosses the peering: access must be allowed (PEER-4, WALK-15);
+    /// gateways need no forwarded-traffic flag (PEER-5).
+    pub(super) fn towards_gateway(
+        &mut self,
+        at: usize,
+        vnet: usize,
+        domain: usize,
+        packet: Packet,
+    ) -> Result<(), (DropReason, Decision)> {
+        let DomainOwner::VirtualNetwork(owner) = self.world.plane.domains[domain].owner else {
+            return Ok(());
+        };
+        let document = self.world.topology.document();
+        let hub = &document.virtual_networks[owner].id;
+        let half = document.virtual_networks[vnet]
+            .peerings
+            .iter()
+            .position(|half| half.use_remote_gateways && half.remote_virtual_network == *hub);
+        match half.filter(|_| owner != vnet) {
+            Some(half) => self.cross(at, vnet, half, packet, false),
+            None => Ok(()),
         }
     }
 

@@ -16,8 +16,8 @@ use petgraph::visit::{EdgeFiltered, EdgeRef};
 use super::offers::{advertised_space, is_default_route, same_tenant};
 use super::{ControlPlane, EventKind};
 use crate::model::{
-    CircuitSkuTier, Entity, ExpressRouteCircuit, Limits, LinkRole, OnPremisesNextHop, OnPremisesSite, PUBLIC_PEERING_CLOSED, PeeringType,
-    ROUTE_FILTER_REQUIRED, ResourceId, SiteRole, Topology,
+    CircuitSkuTier, Entity, ExpressRouteCircuit, Limits, LinkRole, OnPremisesNextHop, OnPremisesSite,
+    PUBLIC_PEERING_CLOSED, PeeringType, ROUTE_FILTER_REQUIRED, ResourceId, SiteRole, Topology,
 };
 use crate::prefix_table::PrefixTable;
 

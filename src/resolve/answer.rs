@@ -498,7 +498,8 @@ impl<'a> Path<'a> {
     pub fn is_encrypted(&self) -> bool {
         let outside = |hop: &Hop| matches!(hop.place, Place::OnPremises(_) | Place::InternetEdge);
         let steps = self.hops.windows(2).all(|step| {
-            let counts = (outside(step[0]) || outside(step[1])) && !within_site(&step[0].place, &step[1].place);
+            let counts =
+                (outside(step[0]) || outside(step[1])) && !within_site(&step[0].place, &step[1].place);
             step[0].encrypted || !counts
         });
         // Where the far place is not part of the topology the last hop speaks for the last step.

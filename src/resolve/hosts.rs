@@ -67,17 +67,16 @@ impl Hosts {
             }
         }
         let mut endpoints: HashMap<&ResourceId, usize> = HashMap::new();
+        let mut endpoint_of: HashMap<&ResourceId, usize> = HashMap::new();
         for (e, endpoint) in document.private_endpoints.iter().enumerate() {
-            for id in endpoint.network_interfaces.iter().chain([&endpoint.id]) {
-                endpoints.entry(id).or_insert(e);
+            endpoints.entry(&endpoint.id).or_insert(e);
+            for nic in &endpoint.network_interfaces {
+                endpoint_of.entry(nic).or_insert(e);
             }
         }
         for (n, nic) in document.network_interfaces.iter().enumerate() {
-            if let Some(machine) = &nic.virtual_machine {
-                hosts.machines.entry(machine.clone()).or_default().push(n);
-            }
             let named = nic.private_endpoint.as_ref().and_then(|id| endpoints.get(id));
-            let endpoint = named.or_else(|| endpoints.get(&nic.id)).copied();
+            let endpoint = named.or_else(|| endpoint_of.get(&nic.id)).copied();
             let owner = endpoint.map_or(Owner::Nic(n), Owner::PrivateEndpoint);
             for configuration in &nic.ip_configurations {
                 if let Some(ip) = configuration.private_ip_address {
@@ -105,8 +104,12 @@ impl Hosts {
             }
         }
         // Without a primary the first by name is (WALK-5), whatever the order of the document.
-        for nics in hosts.machines.values_mut() {
-            nics.sort_by(|a, b| document.network_interfaces[*a].id.cmp(&document.network_interfaces[*b].id));
+        let mut by_name: Vec<usize> = (0..document.network_interfaces.len()).collect();
+        by_name.sort_by(|a, b| document.network_interfaces[*a].id.cmp(&document.network_interfaces[*b].id));
+        for n in by_name {
+            if let Some(machine) = &document.network_interfaces[n].virtual_machine {
+                hosts.machines.entry(machine.clone()).or_default().push(n);
+            }
         }
         hosts.list_positions(topology);
         hosts

@@ -257,9 +257,7 @@ impl Walker<'_> {
                     && matches!(domain.owner, DomainOwner::VirtualNetwork(_)) =>
             {
                 let vpn = *vpn;
-                if let Err((reason, decision)) =
-                    self.towards_gateway(at, vnet, subscription.domain, packet)
-                {
+                if let Err((reason, decision)) = self.towards_gateway(at, vnet, subscription.domain, packet) {
                     return self.drop_at(at, reason, decision);
                 }
                 Next::To(vec![self.gateway_forward(vpn, packet)])

@@ -6,7 +6,9 @@ use ipnet::IpNet;
 
 use super::super::answer::{Disposition, DropReason, Egress, Next, Place};
 use super::{Packet, State, Walker};
-use crate::control_plane::{DomainOwner, ExitKind, Links, RouterIx, Step, Via, is_default_route, is_private_address};
+use crate::control_plane::{
+    DomainOwner, ExitKind, Links, RouterIx, Step, Via, is_default_route, is_private_address,
+};
 use crate::model::{ConnectionType, Entity, LinkRole, LoadBalancerSku, PeeringType};
 use crate::rule::{Decision, Rule};
 use crate::selection::{Handle, LocalKind};
@@ -294,9 +296,8 @@ impl Walker<'_> {
                         }
                         LocalKind::PrivateEndpoint { endpoint } => {
                             let far = walker.peer_of_endpoint(vnet, endpoint);
-                            let entered = far.map(|(half, remote)| {
-                                walker.enter_spoke(at, vnet, half, remote, packet)
-                            });
+                            let entered =
+                                far.map(|(half, remote)| walker.enter_spoke(at, vnet, half, remote, packet));
                             match entered {
                                 Some(Err(dropped)) => dropped,
                                 _ => Next::To(vec![walker.private_endpoint(endpoint, packet)]),

@@ -94,7 +94,14 @@ pub(crate) fn walk(
     gate: bool,
 ) -> Answer {
     let packet = Packet { header: Header { source, destination }, flow };
-    let mut walker = Walker { world, gate, nodes: Vec::new(), known: HashMap::new(), stack: Vec::new(), left: HashSet::new() };
+    let mut walker = Walker {
+        world,
+        gate,
+        nodes: Vec::new(),
+        known: HashMap::new(),
+        stack: Vec::new(),
+        left: HashSet::new(),
+    };
     walker.start(start, packet);
     let root = &walker.nodes[0];
     let next_hop = match (&root.hop.route, &root.next) {

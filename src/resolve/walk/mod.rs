@@ -182,7 +182,11 @@ impl Walker<'_> {
         self.nodes.push(Node { hop, next: Next::End(Disposition::HopLimit), table: None, asked });
         if let Some(first) = self.stack.iter().position(|(seen, _)| *seen == state) {
             let mut cycle: Vec<Place> = self.stack[first..].iter().map(|(_, place)| place.clone()).collect();
-            // The same cycle may be entered anywhere: tell it from its least place.
+            // The same cycle may be entered anywhere, by a question or on the way: name this place as the way found it,
+            // and tell the cycle from its least place.
+            if let Some(entered) = cycle.first_mut() {
+                *entered = place;
+            }
             let least = (0..cycle.len()).min_by_key(|i| cycle[*i].clone()).unwrap_or(0);
             cycle.rotate_left(least);
             self.decide(at, Decision::stated(Rule::WALK_7));

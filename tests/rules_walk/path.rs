@@ -238,12 +238,6 @@ fn walk_10_a_stateful_hop_in_one_direction_is_an_asymmetry() {
     assert!(build(built(false)).resolve_pair("vm", ip("10.50.0.9")).unwrap().asymmetries().is_empty());
 }
 
-#[track_caller]
-fn panic_free(found: &[azroute::resolve::Asymmetry]) -> ! {
-    assert_eq!(found.len(), 1, "{found:?}");
-    unreachable!()
-}
-
 #[test]
 fn walk_11_the_gateway_subnets_table_makes_it_symmetric() {
     let spoke = routes(er(transit_spokes(base())), "rt", &[("10.50.0.0/16", NVA)], &["p/subnets/s"]);
@@ -312,7 +306,7 @@ fn walk_13_active_active_appliances_need_source_translation() {
     let first = way(&with.forward().path());
     assert_eq!(first, "pvm > ilb > nva-fw > qvm");
     assert_eq!(way(&with.replies()[0].path()), "qvm > fw");
-    assert_eq!(way(&with.replies()[1].path()), "nva-fw > pvm".replace("nva-fw", "fw"));
+    assert_eq!(way(&with.replies()[1].path()), "fw > pvm");
 }
 
 #[test]
@@ -348,12 +342,9 @@ fn walk_16_the_gateway_picks_the_connection_and_does_not_hairpin() {
     assert!(decided(&answer, Rule::WALK_16));
     // On-premises to on-premises through it: no.
     let mut other = site("dc2", &["10.60.0.0/16"], &["c2"]);
-    other.routes = vec![given("10.50.0.0/16", by_circuit("c2", None))];
+    other.routes = vec![given("10.0.0.0/8", by_circuit("c2", None))];
     let built = er(base()).with(circuit("c2")).with(er_connection("ergw", "c2")).with(other);
-    assert_end(
-        &ask(built, "dc2", "10.50.0.9"),
-        "OnPremises(dc)".replace("OnPremises(dc)", "Drop(NoRoute)").as_str(),
-    );
+    assert_end(&ask(built, "dc2", "10.50.0.9"), "Drop(NoTransit, ergw)");
 }
 
 #[test]

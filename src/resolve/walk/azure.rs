@@ -260,7 +260,7 @@ impl Walker<'_> {
                 if let Err((reason, decision)) = self.towards_gateway(at, vnet, subscription.domain, packet) {
                     return self.drop_at(at, reason, decision);
                 }
-                Next::To(vec![self.gateway_forward(vpn, packet)])
+                self.gateway_forward(at, vpn, packet)
             }
             _ => self.drop_at(at, unsupported, Decision::decided(Rule::UDR_6)),
         }
@@ -363,7 +363,7 @@ impl Walker<'_> {
             Some((v, Owner::Frontend { balancer, frontend })) => {
                 Next::To(vec![self.balancer(v, balancer, frontend, true, packet)])
             }
-            Some((_, Owner::Gateway(gateway))) => Next::To(vec![self.gateway_forward(gateway, packet)]),
+            Some((_, Owner::Gateway(gateway))) => self.gateway_forward(at, gateway, packet),
             Some((_, Owner::PrivateEndpoint(_) | Owner::RouteServer(_))) | None => {
                 self.drop_at(at, unreachable(), Decision::decided(Rule::UDR_4))
             }

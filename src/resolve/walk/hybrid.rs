@@ -209,53 +209,52 @@ impl Walker<'_> {
 
     /// A VPN gateway as next hop of a user route, or by its own address: spokes that use it by its own subnet's table
     /// (PEER-11), the rest over its connections.
-    pub(super) fn gateway_forward(&mut self, gateway: usize, packet: Packet) -> usize {
+    pub(super) fn gateway_forward(&mut self, at: usize, gateway: usize, packet: Packet) -> Next {
         let topology = self.world.topology;
         let document = topology.document();
         let declared = &document.virtual_network_gateways[gateway];
         let place = Place::Gateway(declared.id.clone());
-        let Some(Entity::VirtualNetwork(vnet)) = topology.entity(&declared.virtual_network) else {
-            return self.end(place, packet, Disposition::Dropped(DropReason::NoRoute), &[]);
-        };
+        let no_route = Disposition::Dropped(DropReason::NoRoute);
         let plane = self.world.plane;
-        let domain = plane.subscriptions[vnet].map(|s| s.domain);
+        let domain = match topology.entity(&declared.virtual_network) {
+            Some(Entity::VirtualNetwork(vnet)) => plane.subscriptions[vnet].map(|s| s.domain),
+            _ => None,
+        };
+        self.decide(at, Decision::stated(Rule::UDR_5));
+        let Some(domain) = domain else {
+            return Next::To(vec![self.end(place, packet, no_route, &[Decision::stated(Rule::UDR_7)])]);
+        };
         let served = plane.subscriptions.iter().enumerate().any(|(v, subscription)| {
-            subscription.map(|s| s.domain) == domain
+            subscription.map(|s| s.domain) == Some(domain)
                 && document.virtual_networks[v]
                     .address_space
                     .iter()
                     .any(|p| p.contains(&packet.destination()))
         });
         if served {
-            return self.gateway_in(gateway, None, packet);
+            return Next::To(vec![self.gateway_in(gateway, None, packet)]);
         }
-        self.visit(State::GatewayForward { gateway, packet }, place, packet, |walker, at| {
-            walker.decide(at, Decision::stated(Rule::UDR_5));
-            let Some(domain) = domain else {
-                return walker.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::UDR_7));
-            };
-            let table = &walker.world.selection.gateways[domain];
-            let offers = &plane.domains[domain].offers;
-            let host = IpNet::from(packet.destination());
-            let members = table.by_prefix.covering(&host).into_iter().rev().find_map(|(_, route)| {
-                let mine: Vec<usize> = table.routes[*route as usize]
-                    .members
-                    .iter()
-                    .copied()
-                    .filter(|o| matches!(offers[*o].via, Via::Vpn { gateway: g, .. } if g == gateway))
-                    .collect();
-                (!mine.is_empty()).then_some(mine)
-            });
-            let Some(members) = members else {
-                return walker.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::WALK_16));
-            };
-            let nexts = walker
-                .choose(packet, walker.in_order(domain, members))
-                .into_iter()
-                .map(|offer| Next::To(vec![walker.gateway_out(domain, offer, packet)]))
+        let table = &self.world.selection.gateways[domain];
+        let offers = &plane.domains[domain].offers;
+        let host = IpNet::from(packet.destination());
+        let members = table.by_prefix.covering(&host).into_iter().rev().find_map(|(_, route)| {
+            let mine: Vec<usize> = table.routes[*route as usize]
+                .members
+                .iter()
+                .copied()
+                .filter(|o| matches!(offers[*o].via, Via::Vpn { gateway: g, .. } if g == gateway))
                 .collect();
-            walker.join(at, packet, nexts)
-        })
+            (!mine.is_empty()).then_some(mine)
+        });
+        let Some(members) = members else {
+            return Next::To(vec![self.end(place, packet, no_route, &[Decision::stated(Rule::WALK_16)])]);
+        };
+        let nexts = self
+            .choose(packet, self.in_order(domain, members))
+            .into_iter()
+            .map(|offer| Next::To(vec![self.gateway_out(domain, offer, packet)]))
+            .collect();
+        self.join(at, packet, nexts)
     }
 
     /// A packet comes in at a gateway: `GatewaySubnet`'s table decides (ER-23). It leads into the network, to those

@@ -62,7 +62,6 @@ pub(super) enum State {
     Balancer { balancer: usize, frontend: usize, forward: bool, packet: Packet },
     GatewayOut { domain: usize, offer: usize, packet: Packet },
     GatewayIn { gateway: usize, connection: Option<usize>, packet: Packet },
-    GatewayForward { gateway: usize, packet: Packet },
     Hub { hub: usize, offer: usize, packet: Packet },
     Tunnel { tunnel: usize, forward: bool, packet: Packet },
     Msee { circuit: usize, link: LinkRole, peering: PeeringType, inbound: bool, packet: Packet },

@@ -360,10 +360,11 @@ impl<'n> Lint<'n> {
                 self.add_in(v, code, Severity::Error, id, Rule::UDR_4, message);
             }
             Reach::NotOwned(target) if addressless.contains(&target) => {}
+            // Perhaps only left out of the export.
             Reach::NotOwned(target) => {
                 let target = self.document.virtual_networks[target].id.name();
                 let message = format!("nothing in `{target}` has the address {ip}");
-                self.add_in(v, code, Severity::Error, id, Rule::UDR_4, message);
+                self.add_in(v, code, Severity::Warning, id, Rule::UDR_4, message);
             }
             Reach::Owned { owner: Owner::PrivateEndpoint(_) | Owner::RouteServer(_), .. } => {
                 let message = format!("{ip} does not belong to an appliance");

@@ -185,6 +185,23 @@ fn generated_networks_of_legal_size_are_clean() {
     }
 }
 
+/// Whatever stands in a document, findings are computed, and are the same each time.
+#[cfg(feature = "testing")]
+#[test]
+fn random_networks_have_the_same_findings_each_time() {
+    use azroute::testing::strategies::any_topology;
+    use proptest::test_runner::{Config, TestRunner};
+    let config = Config { cases: 256, failure_persistence: None, ..Config::default() };
+    let run = TestRunner::new(config).run(&any_topology(), |document| {
+        let build = || Network::build(&Topology::new(document.clone()).unwrap()).unwrap();
+        let found = build().findings().to_vec();
+        assert!(found.is_sorted());
+        assert_eq!(found, build().findings());
+        Ok(())
+    });
+    run.unwrap();
+}
+
 #[test]
 fn findings_are_sorted_and_print_their_rule() {
     let found = findings(with_route(on_premises(&[]), "10.9.0.0/16", "VirtualNetworkGateway", &[]));

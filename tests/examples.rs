@@ -56,6 +56,13 @@ fn fails(name: &str, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// A folder of this process for scratch files.
+fn scratch(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("azroute-examples-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder for scratch files");
+    folder
+}
+
 /// Whether each text stands somewhere after the one before it.
 fn assert_in_order(text: &str, expected: &[&str]) {
     let mut rest = text;
@@ -244,6 +251,25 @@ fn resolve_reads_files_and_names_what_is_missing() {
     assert_in_order(&err, &["note:", "nat_gateway names", "which is not part of the topology"]);
 }
 
+/// A document beside the export sets day and knobs: in 2019 no system route held 172.16.0.0/12 (SYS-4).
+#[test]
+fn documents_set_the_day_and_the_knobs() {
+    let folder = scratch("day");
+    let day = folder.join("day.json");
+    std::fs::write(&day, r#"{"schema_version": 1, "as_of": "2019-05-01"}"#).expect("the document is written");
+    let arguments =
+        ["examples/data/provider", day.to_str().expect("the path is text"), "nic-batch-1", "172.31.0.1"];
+    assert_in_order(
+        &prints("resolve", &arguments),
+        &["Internet by 0.0.0.0/0", "=> Egress(Internet, NAT gateway)"],
+    );
+    // A misspelt knob is a mistake, not a default.
+    std::fs::write(&day, r#"{"schema_version": 1, "knobs": {"limit": "LintOnly"}}"#)
+        .expect("the document is written");
+    assert_in_order(&fails("resolve", &arguments), &["error: `", "day.json`: unknown field `limit`"]);
+    std::fs::remove_dir_all(&folder).expect("the scratch files go");
+}
+
 #[test]
 fn effective_routes_have_azures_shape() {
     let text = prints("effective_routes", &["snet-batch"]);
@@ -303,8 +329,7 @@ fn effective_routes_have_azures_columns() {
 
 #[test]
 fn effective_routes_compare_with_a_dump() {
-    let folder = std::env::temp_dir().join(format!("azroute-examples-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder for scratch files");
+    let folder = scratch("dump");
     let dump = folder.join("dump.json");
     let path = dump.to_str().expect("the path is text");
     std::fs::write(&dump, prints("effective_routes", &["snet-batch"])).expect("the dump is written");

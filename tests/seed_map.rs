@@ -352,6 +352,7 @@ fn given_route() -> Vec<OnPremisesRoute> {
             link: Some(LinkRole::Secondary),
         },
         local_preference: 200,
+        tenant: None,
     }]
 }
 
@@ -381,7 +382,6 @@ fn seed_07_the_provider_steers_traffic() {
 
 /// Row 7 beside row 24: a route given for one customer's circuit does not pull the other customer's traffic (ISO-1).
 #[test]
-#[ignore = "a route given to a provider's routers is seen by every tenant"]
 fn seed_07_steering_one_customer_leaves_the_other() {
     let mut document = connect_through();
     let provider = document.on_premises_sites.iter_mut().find(|s| s.id.as_str() == "provider").unwrap();

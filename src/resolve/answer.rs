@@ -131,6 +131,8 @@ pub enum NextHop {
     Route(MatchedRoute),
     /// The source is outside Azure: its router hands the packet to these places.
     OnPremises(Vec<Place>),
+    /// The source is in Azure and no route of its subnet matches (SEL-13).
+    NoRoute,
 }
 
 impl NextHop {
@@ -147,6 +149,7 @@ impl fmt::Display for NextHop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PlatformHost => f.write_str("platform host"),
+            Self::NoRoute => f.write_str("no route"),
             Self::Route(matched) => matched.fmt(f),
             Self::OnPremises(places) => {
                 for (i, place) in places.iter().enumerate() {
@@ -490,13 +493,33 @@ impl<'a> Path<'a> {
         self.hops.iter().any(|hop| hop.place.id() == Some(id) || hop.via.as_ref() == Some(id))
     }
 
-    /// Whether every step between two places outside one virtual network is encrypted (ENC-4).
+    /// Whether every step that leaves Microsoft's network or lies outside it is encrypted (ENC-4). Steps between the
+    /// routers of one site do not count, nor those between Microsoft's own places.
     pub fn is_encrypted(&self) -> bool {
-        self.hops
-            .iter()
-            .filter(|hop| matches!(hop.place, Place::Msee { .. } | Place::OnPremises(_)))
-            .all(|hop| hop.encrypted)
+        let outside = |hop: &Hop| matches!(hop.place, Place::OnPremises(_) | Place::InternetEdge);
+        let steps = self.hops.windows(2).all(|step| {
+            let counts =
+                (outside(step[0]) || outside(step[1])) && !within_site(&step[0].place, &step[1].place);
+            step[0].encrypted || !counts
+        });
+        // Where the far place is not part of the topology the last hop speaks for the last step.
+        let leaves = matches!(self.disposition, Disposition::OnPremises(_));
+        let last = self.hops.last().is_none_or(|hop| outside(hop) || !leaves || hop.encrypted);
+        steps && last
     }
+}
+
+/// Whether both places are one site, or routers of it.
+fn within_site(a: &Place, b: &Place) -> bool {
+    let site = |place: &Place| {
+        let Place::OnPremises(id) = place else { return None };
+        let mut segments = id.as_str().rsplit('/').skip(1);
+        match segments.next() {
+            Some(kind) if kind.eq_ignore_ascii_case("routers") => id.parent(),
+            _ => Some(id.clone()),
+        }
+    };
+    site(a).is_some_and(|here| site(b) == Some(here))
 }
 
 impl Answer {

@@ -187,6 +187,7 @@ impl Translator<'_> {
                         link: None,
                     },
                     local_preference: *local_preference,
+                    tenant: None,
                 });
                 if let Some(made) = self.scene.document.on_premises_sites.iter_mut().find(|s| s.id == edge) {
                     made.routes.extend(preferred);
@@ -735,6 +736,7 @@ impl Translator<'_> {
                     prefix,
                     next_hop: way.clone(),
                     local_preference: 100,
+                    tenant: None,
                 };
                 routes.extend(ways.iter().map(learned));
             }

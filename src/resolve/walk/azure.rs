@@ -49,19 +49,32 @@ impl Walker<'_> {
                 Sender::Nic(nic) => Some(nic),
                 _ => None,
             };
+            let table = walker.table_of(vnet, subnet, sender);
+            let found = walker.world.fibs[table].longest_match(packet.destination()).map(|(prefix, code)| {
+                let handle = Handle::decode(code);
+                (prefix, handle, walker.view(table).candidate(handle, prefix))
+            });
             if !matches!(sender, Sender::Firewall(_) | Sender::PrivateEndpoint(_))
                 && let Some(reason) =
                     walker.denied(nic, vnet, Some(subnet), SecurityRuleDirection::Outbound, packet)
             {
+                // What the source's table says is part of the answer even so.
+                if let Some((.., candidate)) = found.filter(|_| at == 0) {
+                    walker.follow_route(at, table, &candidate);
+                }
                 return walker.drop_at(at, reason, Decision::stated(Rule::NSG_1));
             }
-            let table = walker.table_of(vnet, subnet, sender);
-            let Some((prefix, code)) = walker.world.fibs[table].longest_match(packet.destination()) else {
+            let Some((prefix, handle, candidate)) = found else {
                 return walker.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::SEL_13));
             };
-            let handle = Handle::decode(code);
-            let candidate = walker.view(table).candidate(handle, prefix);
             walker.follow_route(at, table, &candidate);
+            if let Some(nic) = nic.filter(|_| forwarding) {
+                let interface = &walker.world.topology.document().network_interfaces[nic];
+                if !interface.enable_ip_forwarding {
+                    let reason = DropReason::NoIpForwarding(interface.id.clone());
+                    return walker.drop_at(at, reason, Decision::stated(Rule::WALK_3));
+                }
+            }
             match handle {
                 Handle::Gateway(route) => walker.gateway_route(at, vnet, route as usize, packet),
                 Handle::Service(_) => {
@@ -150,12 +163,35 @@ impl Walker<'_> {
                 Next::To(vec![self.end(place, packet, delivered, &[])])
             }
             LocalKind::PrivateEndpoint { endpoint } => {
+                // A peer's endpoint lies across the peering (PE-1, WALK-15).
+                if let Some((half, _)) = self.peer_of_endpoint(vnet, *endpoint)
+                    && let Err((reason, decision)) = self.cross(at, vnet, half, packet, true)
+                {
+                    return self.drop_at(at, reason, decision);
+                }
                 Next::To(vec![self.private_endpoint(*endpoint, packet)])
             }
             LocalKind::None | LocalKind::Internet | LocalKind::User { .. } => {
                 self.drop_at(at, DropReason::NoneRoute(prefix), Decision::stated(Rule::SYS_3))
             }
         }
+    }
+
+    /// The peered network that a private endpoint is in, with the half of the peering that leads there; none where it
+    /// is in this network.
+    pub(super) fn peer_of_endpoint(&self, vnet: usize, endpoint: usize) -> Option<(usize, usize)> {
+        let topology = self.world.topology;
+        let document = topology.document();
+        let Some(Entity::Subnet(home, _)) = topology.entity(&document.private_endpoints[endpoint].subnet)
+        else {
+            return None;
+        };
+        let network = &document.virtual_networks[vnet];
+        let leads = |half: &crate::model::VirtualNetworkPeering| {
+            half.remote_virtual_network == document.virtual_networks[home].id
+                && topology.is_connected(network, half)
+        };
+        (home != vnet).then(|| network.peerings.iter().position(leads))?.map(|half| (half, home))
     }
 
     /// User rows (UDR-4 to UDR-9). `from` is the subnet and its sender; none for a gateway.
@@ -214,7 +250,12 @@ impl Walker<'_> {
             return self.drop_at(at, unsupported, Decision::stated(Rule::UDR_7));
         };
         match plane.domains[subscription.domain].designated_vpn() {
-            Some(vpn) => Next::To(vec![self.gateway_forward(vpn, packet)]),
+            Some(vpn) => {
+                if let Err((reason, decision)) = self.towards_gateway(at, vnet, subscription.domain, packet) {
+                    return self.drop_at(at, reason, decision);
+                }
+                self.gateway_forward(at, vpn, packet)
+            }
             None => self.drop_at(at, unsupported, Decision::decided(Rule::UDR_6)),
         }
     }
@@ -260,7 +301,7 @@ impl Walker<'_> {
             }
             self.decide(at, stated);
         }
-        self.hop(at).via = Some(sending_id());
+        self.leaves_by(at, Some(sending_id()), false);
         Ok(())
     }
 
@@ -311,12 +352,12 @@ impl Walker<'_> {
         }
         let owner = target.and_then(|v| self.world.hosts.owner(v, ip).map(|owner| (v, owner)));
         match owner {
-            Some((_, Owner::Nic(nic))) => Next::To(vec![self.arrive_appliance(nic, packet)]),
+            Some((_, Owner::Nic(nic))) => Next::To(vec![self.arrive_appliance(nic, false, packet)]),
             Some((_, Owner::Firewall(firewall))) => Next::To(vec![self.arrive_firewall(firewall, packet)]),
             Some((v, Owner::Frontend { balancer, frontend })) => {
                 Next::To(vec![self.balancer(v, balancer, frontend, true, packet)])
             }
-            Some((_, Owner::Gateway(gateway))) => Next::To(vec![self.gateway_forward(gateway, packet)]),
+            Some((_, Owner::Gateway(gateway))) => self.gateway_forward(at, gateway, packet),
             Some((_, Owner::PrivateEndpoint(_) | Owner::RouteServer(_))) | None => {
                 self.drop_at(at, unreachable(), Decision::decided(Rule::UDR_4))
             }
@@ -354,7 +395,8 @@ impl Walker<'_> {
                     }
                 })
                 .collect();
-            nics.sort_unstable();
+            let interfaces = &topology.document().network_interfaces;
+            nics.sort_by(|a, b| interfaces[*a].id.cmp(&interfaces[*b].id));
             nics.dedup();
             if nics.is_empty() {
                 let reason = DropReason::NoHealthyBackend(declared.id.clone());
@@ -365,7 +407,7 @@ impl Walker<'_> {
                 .into_iter()
                 .map(|nic| {
                     Next::To(vec![if forward {
-                        walker.arrive_appliance(nic, packet)
+                        walker.arrive_appliance(nic, false, packet)
                     } else {
                         walker.arrive_host(nic, packet)
                     }])
@@ -431,7 +473,7 @@ impl Walker<'_> {
         }
     }
 
-    fn private_endpoint(&mut self, endpoint: usize, packet: Packet) -> usize {
+    pub(super) fn private_endpoint(&mut self, endpoint: usize, packet: Packet) -> usize {
         let topology = self.world.topology;
         let declared = &topology.document().private_endpoints[endpoint];
         let place = Place::PrivateEndpoint(declared.id.clone());
@@ -463,7 +505,7 @@ impl Walker<'_> {
                 Rewrite::Kept
             )
         {
-            return self.arrive_appliance(nic, packet);
+            return self.arrive_appliance(nic, false, packet);
         }
         let place = Place::NetworkInterface(document.network_interfaces[nic].id.clone());
         if let Some((v, s)) = nic_subnet(self.world.topology, nic)
@@ -474,8 +516,9 @@ impl Walker<'_> {
         self.end(place.clone(), packet, Disposition::Delivered(place), &[])
     }
 
-    /// A packet that an appliance is asked to forward (WALK-3 to WALK-5, WALK-8).
-    pub(super) fn arrive_appliance(&mut self, nic: usize, packet: Packet) -> usize {
+    /// A packet that an appliance is asked to forward (WALK-3 to WALK-5, WALK-8). What comes out of a tunnel Azure saw
+    /// as the appliance's own: neither security groups nor IP forwarding are asked about the packet inside (ENC-2).
+    pub(super) fn arrive_appliance(&mut self, nic: usize, tunnelled: bool, packet: Packet) -> usize {
         let topology = self.world.topology;
         let document = topology.document();
         let interface = &document.network_interfaces[nic];
@@ -504,7 +547,7 @@ impl Walker<'_> {
             interface: Some(document.network_interfaces[n].id.clone()),
         };
         let drop = |reason| Disposition::Dropped(reason);
-        if let Some((v, s)) = nic_subnet(topology, nic)
+        if let Some((v, s)) = nic_subnet(topology, nic).filter(|_| !tunnelled)
             && let Some(reason) = self.denied(Some(nic), v, Some(s), SecurityRuleDirection::Inbound, packet)
         {
             return self.end(place(nic), packet, drop(reason), &[Decision::stated(Rule::NSG_1)]);
@@ -528,7 +571,7 @@ impl Walker<'_> {
                     let place = Place::NetworkInterface(interface.id.clone());
                     return self.end(place.clone(), packet, Disposition::Delivered(place), &[]);
                 }
-                if !interface.enable_ip_forwarding {
+                if !tunnelled && !interface.enable_ip_forwarding {
                     let reason = DropReason::NoIpForwarding(interface.id.clone());
                     return self.end(place(nic), packet, drop(reason), &[Decision::stated(Rule::WALK_3)]);
                 }
@@ -621,7 +664,7 @@ impl Walker<'_> {
         }
     }
 
-    /// The overlay tunnel that an appliance would use for a destination: the longest far prefix.
+    /// The overlay tunnel that an appliance would use for a destination: the longest far prefix, then the least id.
     fn tunnel_from(&self, id: &ResourceId, destination: IpAddr) -> Option<(usize, bool, u8)> {
         let mut best: Option<(usize, bool, u8)> = None;
         for (t, tunnel) in self.world.topology.document().overlay_tunnels.iter().enumerate() {
@@ -629,8 +672,13 @@ impl Walker<'_> {
                 if near.node != *id {
                     continue;
                 }
+                let tunnels = &self.world.topology.document().overlay_tunnels;
                 for prefix in far.prefixes.iter().filter(|p| p.contains(&destination)) {
-                    if best.is_none_or(|(.., length)| prefix.prefix_len() > length) {
+                    let better = best.is_none_or(|(other, _, length)| {
+                        prefix.prefix_len() > length
+                            || (prefix.prefix_len() == length && tunnel.id < tunnels[other].id)
+                    });
+                    if better {
                         best = Some((t, forward, prefix.prefix_len()));
                     }
                 }
@@ -684,7 +732,7 @@ impl Walker<'_> {
             _ => Vec::new(),
         };
         match primary_of(topology, &nics) {
-            Some(nic) => self.arrive_appliance(nic, packet),
+            Some(nic) => self.arrive_appliance(nic, true, packet),
             None => {
                 let place = Place::OnPremises(end.node.clone());
                 let down = DropReason::ConnectionDown(declared.id.clone());
@@ -783,7 +831,9 @@ impl Walker<'_> {
             .microsoft_peering
             .iter()
             .filter(|(prefix, c)| prefix.contains(&destination) && mine(*c))
-            .max_by_key(|(prefix, c)| (prefix.prefix_len(), std::cmp::Reverse(*c)))?;
+            .max_by_key(|(prefix, c)| {
+                (prefix.prefix_len(), std::cmp::Reverse(&document.express_route_circuits[*c].id))
+            })?;
         let links =
             LinkRole::BOTH.into_iter().filter(|l| document.express_route_circuits[*circuit].link(*l).up);
         Some((*circuit, links.collect()))

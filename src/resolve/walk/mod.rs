@@ -6,7 +6,7 @@
 mod azure;
 mod hybrid;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::answer::{
@@ -16,7 +16,7 @@ use super::hosts::{Hosts, Start};
 use super::question::{FlowKey, flow_hash};
 use crate::control_plane::{ControlPlane, RouterIx};
 use crate::fib::Fib;
-use crate::model::{EffectiveRouteRow, LinkRole, PeeringType, RouteState, Topology};
+use crate::model::{EffectiveRouteRow, LinkRole, PeeringType, ResourceId, RouteState, Topology};
 use crate::prefix_table::PrefixTable;
 use crate::rule::{Decision, Rule};
 use crate::selection::{Candidate, Selection};
@@ -62,7 +62,6 @@ pub(super) enum State {
     Balancer { balancer: usize, frontend: usize, forward: bool, packet: Packet },
     GatewayOut { domain: usize, offer: usize, packet: Packet },
     GatewayIn { gateway: usize, connection: Option<usize>, packet: Packet },
-    GatewayForward { gateway: usize, packet: Packet },
     Hub { hub: usize, offer: usize, packet: Packet },
     Tunnel { tunnel: usize, forward: bool, packet: Packet },
     Msee { circuit: usize, link: LinkRole, peering: PeeringType, inbound: bool, packet: Packet },
@@ -77,6 +76,8 @@ pub(super) struct Walker<'n> {
     nodes: Vec<Node>,
     known: HashMap<State, usize>,
     stack: Vec<(State, Place)>,
+    /// Nodes whose way out was noted.
+    left: HashSet<usize>,
 }
 
 /// Backstop against ways that never repeat themselves (WALK-7).
@@ -92,7 +93,14 @@ pub(crate) fn walk(
     gate: bool,
 ) -> Answer {
     let packet = Packet { header: Header { source, destination }, flow };
-    let mut walker = Walker { world, gate, nodes: Vec::new(), known: HashMap::new(), stack: Vec::new() };
+    let mut walker = Walker {
+        world,
+        gate,
+        nodes: Vec::new(),
+        known: HashMap::new(),
+        stack: Vec::new(),
+        left: HashSet::new(),
+    };
     walker.start(start, packet);
     let root = &walker.nodes[0];
     let next_hop = match (&root.hop.route, &root.next) {
@@ -101,6 +109,7 @@ pub(crate) fn walk(
         (None, Next::To(members)) => {
             NextHop::OnPremises(members.iter().map(|at| walker.nodes[*at].hop.place.clone()).collect())
         }
+        (None, Next::End(_)) if !matches!(root.hop.place, Place::OnPremises(_)) => NextHop::NoRoute,
         (None, Next::End(_)) => NextHop::OnPremises(vec![root.hop.place.clone()]),
     };
     Answer {
@@ -119,10 +128,7 @@ impl Walker<'_> {
         match start {
             Start::Nic { nic, vnet, subnet } => {
                 let place = Place::NetworkInterface(document.network_interfaces[nic].id.clone());
-                let own = document.network_interfaces[nic]
-                    .ip_configurations
-                    .iter()
-                    .any(|c| c.private_ip_address == Some(packet.header.source));
+                let own = self.world.hosts.sends_as(self.world.topology, nic, packet.header.source);
                 self.leave(vnet, subnet, Sender::Nic(nic), place, !own, false, packet);
             }
             Start::Subnet { vnet, subnet } => {
@@ -175,7 +181,11 @@ impl Walker<'_> {
         self.nodes.push(Node { hop, next: Next::End(Disposition::HopLimit), table: None, asked });
         if let Some(first) = self.stack.iter().position(|(seen, _)| *seen == state) {
             let mut cycle: Vec<Place> = self.stack[first..].iter().map(|(_, place)| place.clone()).collect();
-            // The same cycle may be entered anywhere: tell it from its least place.
+            // The same cycle may be entered anywhere, by a question or on the way: name this place as the way found it,
+            // and tell the cycle from its least place.
+            if let Some(entered) = cycle.first_mut() {
+                *entered = place;
+            }
             let least = (0..cycle.len()).min_by_key(|i| cycle[*i].clone()).unwrap_or(0);
             cycle.rotate_left(least);
             self.decide(at, Decision::stated(Rule::WALK_7));
@@ -218,6 +228,22 @@ impl Walker<'_> {
 
     fn hop(&mut self, at: usize) -> &mut Hop {
         &mut self.nodes[at].hop
+    }
+
+    /// Notes by what a packet leaves a node. Equal-cost members share the node: it keeps the name they have in common,
+    /// and counts as encrypted only where every one of them is.
+    fn leaves_by(&mut self, at: usize, via: Option<ResourceId>, encrypted: bool) {
+        let first = self.left.insert(at);
+        let hop = self.hop(at);
+        if first {
+            hop.via = via;
+            hop.encrypted = encrypted;
+        } else {
+            if hop.via != via {
+                hop.via = None;
+            }
+            hop.encrypted &= encrypted;
+        }
     }
 
     fn decide(&mut self, at: usize, decision: Decision) {

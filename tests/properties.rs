@@ -367,7 +367,11 @@ proptest! {
             .iter()
             .flat_map(|v| v.subnets.iter().filter(|s| s.route_table.as_ref() == Some(table)).map(|s| v.subnet_id(&s.name)))
             .collect();
-        let ties = bound.iter().any(|subnet| {
+        let stands = document.route_tables[t]
+            .routes
+            .iter()
+            .any(|r| matches!(r.address_prefix, AddressPrefix::Cidr(p) if halves.contains(&p)));
+        let ties = stands || bound.iter().any(|subnet| {
             let routes = before.effective_routes(subnet).unwrap();
             routes.candidates().iter().any(|c| halves.contains(&c.prefix))
         });

@@ -340,7 +340,14 @@ impl Hosts {
         let document = topology.document();
         let same = |p: &&IpNet| p.addr().is_ipv4() == destination.is_ipv4();
         match start {
-            Start::Nic { nic, .. } => nic_address(topology, *nic, destination.is_ipv4()),
+            // A template's interface has no address yet: it will get one of its subnet.
+            Start::Nic { nic, vnet, subnet } => {
+                nic_address(topology, *nic, destination.is_ipv4()).or_else(|| {
+                    let assigned = [true, false].iter().any(|v4| nic_address(topology, *nic, *v4).is_some());
+                    let prefixes = &document.virtual_networks[*vnet].subnets[*subnet].address_prefixes;
+                    prefixes.iter().filter(|_| !assigned).find(same).map(first_usable)
+                })
+            }
             Start::Subnet { vnet, subnet } => {
                 let prefixes = &document.virtual_networks[*vnet].subnets[*subnet].address_prefixes;
                 prefixes.iter().find(same).map(first_usable)

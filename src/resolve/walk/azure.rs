@@ -136,7 +136,7 @@ impl Walker<'_> {
     ) -> Next {
         let document = self.world.topology.document();
         match kind {
-            LocalKind::VnetLocal => Next::To(vec![self.deliver(vnet, packet)]),
+            LocalKind::VnetLocal => Next::to(self.deliver(vnet, packet)),
             LocalKind::Peering { half, remote, global } => {
                 if let Err((reason, decision)) = self.cross(at, vnet, *half, packet, true) {
                     return self.drop_at(at, reason, decision);
@@ -146,21 +146,21 @@ impl Walker<'_> {
                         let reason = DropReason::NextHopUnreachable(packet.destination());
                         self.drop_at(at, reason, Decision::stated(Rule::PEER_12))
                     }
-                    Some(remote) => Next::To(vec![self.deliver(*remote, packet)]),
+                    Some(remote) => Next::to(self.deliver(*remote, packet)),
                     None => {
                         let far =
                             document.virtual_networks[vnet].peerings[*half].remote_virtual_network.clone();
                         let place = Place::VirtualNetwork(far);
                         let delivered = Disposition::Delivered(place.clone());
-                        Next::To(vec![self.end(place, packet, delivered, &[Decision::stated(Rule::SYS_16)])])
+                        Next::to(self.end(place, packet, delivered, &[Decision::stated(Rule::SYS_16)]))
                     }
                 }
             }
-            LocalKind::ConnectedGroup { remote } => Next::To(vec![self.deliver(*remote, packet)]),
+            LocalKind::ConnectedGroup { remote } => Next::to(self.deliver(*remote, packet)),
             LocalKind::Hub { hub } => {
                 let place = Place::Hub(document.virtual_hubs[*hub].id.clone());
                 let delivered = Disposition::Delivered(place.clone());
-                Next::To(vec![self.end(place, packet, delivered, &[])])
+                Next::to(self.end(place, packet, delivered, &[]))
             }
             LocalKind::PrivateEndpoint { endpoint } => {
                 // A peer's endpoint lies across the peering (PE-1, WALK-15).
@@ -169,7 +169,7 @@ impl Walker<'_> {
                 {
                     return self.drop_at(at, reason, decision);
                 }
-                Next::To(vec![self.private_endpoint(*endpoint, packet)])
+                Next::to(self.private_endpoint(*endpoint, packet))
             }
             LocalKind::None | LocalKind::Internet | LocalKind::User { .. } => {
                 self.drop_at(at, DropReason::NoneRoute(prefix), Decision::stated(Rule::SYS_3))
@@ -214,15 +214,14 @@ impl Walker<'_> {
                 let mut hops = route.next_hop_ip_addresses.clone();
                 hops.sort_unstable();
                 hops.dedup();
-                let hops = self.choose(packet, hops);
-                let members =
-                    hops.into_iter().map(|ip| self.appliance(at, vnet, ip, from.is_some(), packet)).collect();
-                self.join(at, packet, members)
+                self.fan(at, packet, hops, |walker, ip| {
+                    walker.appliance(at, vnet, ip, from.is_some(), packet)
+                })
             }
             RouteNextHopType::VnetLocal => {
                 let own = &document.virtual_networks[vnet].address_space;
                 if own.iter().any(|p| p.contains(&packet.destination())) {
-                    Next::To(vec![self.deliver(vnet, packet)])
+                    Next::to(self.deliver(vnet, packet))
                 } else {
                     self.drop_at(at, DropReason::NotLocal, Decision::stated(Rule::UDR_9))
                 }
@@ -352,10 +351,10 @@ impl Walker<'_> {
         }
         let owner = target.and_then(|v| self.world.hosts.owner(v, ip).map(|owner| (v, owner)));
         match owner {
-            Some((_, Owner::Nic(nic))) => Next::To(vec![self.arrive_appliance(nic, false, packet)]),
-            Some((_, Owner::Firewall(firewall))) => Next::To(vec![self.arrive_firewall(firewall, packet)]),
+            Some((_, Owner::Nic(nic))) => Next::to(self.arrive_appliance(nic, false, packet)),
+            Some((_, Owner::Firewall(firewall))) => Next::to(self.arrive_firewall(firewall, packet)),
             Some((v, Owner::Frontend { balancer, frontend })) => {
-                Next::To(vec![self.balancer(v, balancer, frontend, true, packet)])
+                Next::to(self.balancer(v, balancer, frontend, true, packet))
             }
             Some((_, Owner::Gateway(gateway))) => self.gateway_forward(at, gateway, packet),
             Some((_, Owner::PrivateEndpoint(_) | Owner::RouteServer(_))) | None => {
@@ -402,18 +401,13 @@ impl Walker<'_> {
                 let reason = DropReason::NoHealthyBackend(declared.id.clone());
                 return walker.drop_at(at, reason, Decision::stated(Rule::WALK_9));
             }
-            let members = walker
-                .choose(packet, nics)
-                .into_iter()
-                .map(|nic| {
-                    Next::To(vec![if forward {
-                        walker.arrive_appliance(nic, false, packet)
-                    } else {
-                        walker.arrive_host(nic, packet)
-                    }])
+            walker.fan(at, packet, nics, |walker, nic| {
+                Next::to(if forward {
+                    walker.arrive_appliance(nic, false, packet)
+                } else {
+                    walker.arrive_host(nic, packet)
                 })
-                .collect();
-            walker.join(at, packet, members)
+            })
         })
     }
 
@@ -704,7 +698,7 @@ impl Walker<'_> {
             hop.encrypted = declared.encrypted;
             hop.stateful = stateful;
             walker.decide(at, Decision::stated(Rule::ENC_2));
-            Next::To(vec![walker.tunnel_exit(tunnel, forward, packet)])
+            Next::to(walker.tunnel_exit(tunnel, forward, packet))
         })
     }
 
@@ -798,25 +792,20 @@ impl Walker<'_> {
         };
         self.decide(at, Decision::stated(Rule::OUT_1));
         if let Some((circuit, links)) = self.microsoft_edge(vnet, destination) {
-            let members = self.choose(packet, links);
-            let ends = members
-                .into_iter()
-                .map(|link| {
-                    let id = document.express_route_circuits[circuit].id.clone();
-                    let peering = PeeringType::MicrosoftPeering;
-                    let place = Place::Msee { circuit: id.clone(), link, peering };
-                    let egress = Disposition::Egress(Egress::MicrosoftPeering(id));
-                    Next::To(vec![self.end(place, packet, egress, &[Decision::decided(Rule::MSP_13)])])
-                })
-                .collect();
-            return self.join(at, packet, ends);
+            return self.fan(at, packet, links, |walker, link| {
+                let id = document.express_route_circuits[circuit].id.clone();
+                let peering = PeeringType::MicrosoftPeering;
+                let place = Place::Msee { circuit: id.clone(), link, peering };
+                let egress = Disposition::Egress(Egress::MicrosoftPeering(id));
+                Next::to(walker.end(place, packet, egress, &[Decision::decided(Rule::MSP_13)]))
+            });
         }
         let (egress, decisions) = if self.world.backbone.longest_match(destination).is_some() {
             (Egress::MicrosoftBackbone(identity), vec![Decision::stated(Rule::SYS_8)])
         } else {
             (Egress::Internet(identity), vec![])
         };
-        Next::To(vec![self.end(Place::InternetEdge, packet, Disposition::Egress(egress), &decisions)])
+        Next::to(self.end(Place::InternetEdge, packet, Disposition::Egress(egress), &decisions))
     }
 
     /// The circuit of the same tenant that advertises the destination on Microsoft peering, and its links (MSP-13).

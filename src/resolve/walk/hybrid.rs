@@ -21,12 +21,10 @@ impl Walker<'_> {
             return Next::End(Disposition::Dropped(DropReason::NoRoute));
         };
         let members = self.world.selection.gateways[subscription.domain].routes[route].members.clone();
-        let members = self.choose(packet, self.in_order(subscription.domain, members));
-        let nexts = members
-            .into_iter()
-            .map(|offer| self.offer(at, vnet, subscription.domain, offer, true, packet))
-            .collect();
-        self.join(at, packet, nexts)
+        let members = self.in_order(subscription.domain, members);
+        self.fan(at, packet, members, |walker, offer| {
+            walker.offer(at, vnet, subscription.domain, offer, true, packet)
+        })
     }
 
     /// Members by the names of what they lead over, so that the order of a document decides nothing (SEL-12).
@@ -64,7 +62,7 @@ impl Walker<'_> {
                 if let Err((reason, decision)) = self.towards_gateway(at, vnet, domain, packet) {
                     return self.drop_at(at, reason, decision);
                 }
-                Next::To(vec![self.gateway_out(domain, offer, packet)])
+                Next::to(self.gateway_out(domain, offer, packet))
             }
             Via::RouteServer { next_hop } => {
                 self.decide(at, Decision::stated(Rule::ARS_2));
@@ -73,16 +71,16 @@ impl Walker<'_> {
             Via::Hub { hub, vnet: target, connection } => {
                 let id = self.world.topology.document().virtual_hubs[hub].id.clone();
                 let place = Place::Hub(id.clone());
-                Next::To(vec![self.visit(State::Hub { hub, offer, packet }, place, packet, |walker, at| {
+                Next::to(self.visit(State::Hub { hub, offer, packet }, place, packet, |walker, at| {
                     walker.decide(at, Decision::stated(Rule::VWAN_1));
                     match target {
-                        Some(target) => Next::To(vec![walker.deliver(target, packet)]),
+                        Some(target) => Next::to(walker.deliver(target, packet)),
                         None => {
                             walker.hop(at).via.clone_from(&connection);
                             Next::End(Disposition::OnPremises(connection.unwrap_or(id)))
                         }
                     }
-                })])
+                }))
             }
         }
     }
@@ -131,7 +129,7 @@ impl Walker<'_> {
                 }
                 Via::Vpn { connection: Some(c), far: Some(far), .. } => {
                     walker.hop(at).encrypted = true;
-                    Next::To(vec![walker.gateway_in(far, Some(c), packet)])
+                    Next::to(walker.gateway_in(far, Some(c), packet))
                 }
                 Via::Vpn { connection: Some(c), far: None, .. } => {
                     walker.hop(at).encrypted = true;
@@ -166,12 +164,7 @@ impl Walker<'_> {
                 LinkRole::Secondary => links.secondary,
             })
             .collect();
-        let nexts = self
-            .choose(packet, roles)
-            .into_iter()
-            .map(|link| Next::To(vec![self.msee_out(circuit, link, far, packet)]))
-            .collect();
-        self.join(at, packet, nexts)
+        self.fan(at, packet, roles, |walker, link| Next::to(walker.msee_out(circuit, link, far, packet)))
     }
 
     fn msee_out(&mut self, circuit: usize, link: LinkRole, far: Option<usize>, packet: Packet) -> usize {
@@ -179,12 +172,12 @@ impl Walker<'_> {
         let declared = &document.express_route_circuits[circuit];
         let peering = PeeringType::AzurePrivatePeering;
         let place = Place::Msee { circuit: declared.id.clone(), link, peering };
-        let state = State::Msee { circuit, link, peering, inbound: false, packet };
+        let state = State::Msee { circuit, link, peering, inbound: false, to: far, packet };
         self.visit(state, place, packet, |walker, at| {
             walker.decide(at, Decision::stated(Rule::ER_1));
             if let Some(far) = far {
                 walker.decide(at, Decision::stated(Rule::ER_12));
-                return Next::To(vec![walker.gateway_in(far, None, packet)]);
+                return Next::to(walker.gateway_in(far, None, packet));
             }
             walker.hop(at).encrypted = declared.macsec;
             let on_premises = &walker.world.plane.on_premises;
@@ -222,7 +215,7 @@ impl Walker<'_> {
         };
         self.decide(at, Decision::stated(Rule::UDR_5));
         let Some(domain) = domain else {
-            return Next::To(vec![self.end(place, packet, no_route, &[Decision::stated(Rule::UDR_7)])]);
+            return Next::to(self.end(place, packet, no_route, &[Decision::stated(Rule::UDR_7)]));
         };
         let served = plane.subscriptions.iter().enumerate().any(|(v, subscription)| {
             subscription.is_some_and(|s| plane.domains[s.domain].has_gateway(gateway))
@@ -232,7 +225,7 @@ impl Walker<'_> {
                     .any(|p| p.contains(&packet.destination()))
         });
         if served {
-            return Next::To(vec![self.gateway_in(gateway, None, packet)]);
+            return Next::to(self.gateway_in(gateway, None, packet));
         }
         let table = &self.world.selection.gateways[domain];
         let offers = &plane.domains[domain].offers;
@@ -247,14 +240,10 @@ impl Walker<'_> {
             (!mine.is_empty()).then_some(mine)
         });
         let Some(members) = members else {
-            return Next::To(vec![self.end(place, packet, no_route, &[Decision::stated(Rule::WALK_16)])]);
+            return Next::to(self.end(place, packet, no_route, &[Decision::stated(Rule::WALK_16)]));
         };
-        let nexts = self
-            .choose(packet, self.in_order(domain, members))
-            .into_iter()
-            .map(|offer| Next::To(vec![self.gateway_out(domain, offer, packet)]))
-            .collect();
-        self.join(at, packet, nexts)
+        let members = self.in_order(domain, members);
+        self.fan(at, packet, members, |walker, offer| Next::to(walker.gateway_out(domain, offer, packet)))
     }
 
     /// A packet comes in at a gateway: `GatewaySubnet`'s table decides (ER-23). It leads into the network, to those
@@ -290,7 +279,7 @@ impl Walker<'_> {
                         LocalKind::Peering { half, remote: Some(remote), .. } => {
                             match walker.enter_spoke(at, (gateway, vnet), half, remote, packet) {
                                 Err(dropped) => dropped,
-                                Ok(()) => Next::To(vec![walker.deliver(remote, packet)]),
+                                Ok(()) => Next::to(walker.deliver(remote, packet)),
                             }
                         }
                         LocalKind::PrivateEndpoint { endpoint } => {
@@ -300,7 +289,7 @@ impl Walker<'_> {
                             });
                             match entered {
                                 Some(Err(dropped)) => dropped,
-                                _ => Next::To(vec![walker.private_endpoint(endpoint, packet)]),
+                                _ => Next::to(walker.private_endpoint(endpoint, packet)),
                             }
                         }
                         LocalKind::ConnectedGroup { remote } if !walker.is_served(gateway, remote) => {
@@ -376,12 +365,10 @@ impl Walker<'_> {
         if members.is_empty() {
             return self.no_transit(at, vnet, Rule::ER_14);
         }
-        let nexts = self
-            .choose(packet, self.in_order(subscription.domain, members))
-            .into_iter()
-            .map(|offer| self.offer(at, vnet, subscription.domain, offer, false, packet))
-            .collect();
-        self.join(at, packet, nexts)
+        let members = self.in_order(subscription.domain, members);
+        self.fan(at, packet, members, |walker, offer| {
+            walker.offer(at, vnet, subscription.domain, offer, false, packet)
+        })
     }
 
     /// Hands a packet to one of several routers outside Azure.
@@ -394,12 +381,7 @@ impl Walker<'_> {
     ) -> Next {
         let routers = &self.world.plane.on_premises.routers;
         entry.sort_by(|a, b| routers[*a].id.cmp(&routers[*b].id));
-        let nexts = self
-            .choose(packet, entry)
-            .into_iter()
-            .map(|router| Next::To(vec![self.router(router, tenant.clone(), packet)]))
-            .collect();
-        self.join(at, packet, nexts)
+        self.fan(at, packet, entry, |walker, router| Next::to(walker.router(router, tenant.clone(), packet)))
     }
 
     /// Hosts of a site send by its border router that is nearest to the best exit.
@@ -457,21 +439,17 @@ impl Walker<'_> {
             if steps.is_empty() {
                 return walker.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::WALK_17));
             }
-            let steps = walker.choose(packet, walker.steps_in_order(steps));
-            let nexts = steps
-                .into_iter()
-                .map(|step| match step {
-                    Step::Exit(exit) => walker.exit(at, router, exit, packet),
-                    Step::Router(next, link) => {
-                        let links = &walker.world.topology.document().on_premises_links;
-                        let declared = link.and_then(|link| links.get(link));
-                        let encrypted = declared.is_some_and(|link| link.encrypted);
-                        walker.leaves_by(at, declared.map(|link| link.id.clone()), encrypted);
-                        Next::To(vec![walker.router(next, tenant.clone(), packet)])
-                    }
-                })
-                .collect();
-            walker.join(at, packet, nexts)
+            let steps = walker.steps_in_order(steps);
+            walker.fan(at, packet, steps, |walker, step| match step {
+                Step::Exit(exit) => walker.exit(at, router, exit, packet),
+                Step::Router(next, link) => {
+                    let links = &walker.world.topology.document().on_premises_links;
+                    let declared = link.and_then(|link| links.get(link));
+                    let encrypted = declared.is_some_and(|link| link.encrypted);
+                    walker.leaves_by(at, declared.map(|link| link.id.clone()), encrypted);
+                    Next::to(walker.router(next, tenant.clone(), packet))
+                }
+            })
         })
     }
 
@@ -523,7 +501,7 @@ impl Walker<'_> {
             ExitKind::Private { circuit, link, connection } => {
                 let declared = &document.express_route_circuits[circuit];
                 self.leaves_by(at, Some(declared.id.clone()), declared.macsec);
-                Next::To(vec![self.msee_in(circuit, link, connection, packet)])
+                Next::to(self.msee_in(circuit, link, connection, packet))
             }
             ExitKind::Public { circuit, link, peering } => {
                 let declared = &document.express_route_circuits[circuit];
@@ -536,7 +514,7 @@ impl Walker<'_> {
                     _ => (Egress::MicrosoftPeering(id), Rule::MSP_1),
                 };
                 let end = self.end(place, packet, Disposition::Egress(egress), &[Decision::stated(rule)]);
-                Next::To(vec![end])
+                Next::to(end)
             }
             ExitKind::GlobalReach { circuit, link, far } => {
                 let declared = &document.express_route_circuits[circuit];
@@ -544,7 +522,7 @@ impl Walker<'_> {
                 self.leaves_by(at, Some(id.clone()), declared.macsec);
                 let peering = PeeringType::AzurePrivatePeering;
                 let place = Place::Msee { circuit: id, link, peering };
-                let state = State::Msee { circuit, link, peering, inbound: true, packet };
+                let state = State::Msee { circuit, link, peering, inbound: true, to: Some(far), packet };
                 let node = self.visit(state, place, packet, |walker, at| {
                     walker.decide(at, Decision::stated(Rule::ER_15));
                     let other = &document.express_route_circuits[far];
@@ -558,14 +536,14 @@ impl Walker<'_> {
                         Links { primary: leads(LinkRole::Primary), secondary: leads(LinkRole::Secondary) };
                     walker.over_circuit(at, far, links, None, packet)
                 });
-                Next::To(vec![node])
+                Next::to(node)
             }
             ExitKind::Vpn { connection } => {
                 let declared = &document.connections[connection];
                 self.leaves_by(at, Some(declared.id.clone()), true);
                 match topology.entity(&declared.virtual_network_gateway) {
                     Some(Entity::Gateway(gateway)) => {
-                        Next::To(vec![self.gateway_in(gateway, Some(connection), packet)])
+                        Next::to(self.gateway_in(gateway, Some(connection), packet))
                     }
                     _ => Next::End(Disposition::Dropped(DropReason::ConnectionDown(declared.id.clone()))),
                 }
@@ -574,7 +552,11 @@ impl Walker<'_> {
                 let declared = &document.overlay_tunnels[tunnel];
                 self.leaves_by(at, Some(declared.id.clone()), declared.encrypted);
                 self.decide(at, Decision::stated(Rule::ENC_2));
-                Next::To(vec![self.tunnel_exit(tunnel, forward, packet)])
+                Next::to(self.tunnel_exit(tunnel, forward, packet))
+            }
+            ExitKind::Internet if is_private_address(packet.destination()) => {
+                // An Internet exit leads to public addresses; nothing nearer was known of this one.
+                self.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::WALK_17))
             }
             ExitKind::Internet => {
                 self.leaves_by(at, None, false);
@@ -609,7 +591,7 @@ impl Walker<'_> {
         let id = document.express_route_circuits[circuit].id.clone();
         let peering = PeeringType::AzurePrivatePeering;
         let place = Place::Msee { circuit: id, link, peering };
-        let state = State::Msee { circuit, link, peering, inbound: true, packet };
+        let state = State::Msee { circuit, link, peering, inbound: true, to: Some(connection), packet };
         self.visit(state, place, packet, |walker, at| {
             walker.decide(at, Decision::stated(Rule::ER_1));
             let declared = &document.connections[connection];
@@ -621,9 +603,9 @@ impl Walker<'_> {
                 && let Some(vnet) = walker.fast_path(gateway, packet.destination())
             {
                 walker.decide(at, Decision::stated(Rule::ER_22));
-                return Next::To(vec![walker.deliver(vnet, packet)]);
+                return Next::to(walker.deliver(vnet, packet));
             }
-            Next::To(vec![walker.gateway_in(gateway, None, packet)])
+            Next::to(walker.gateway_in(gateway, None, packet))
         })
     }
 

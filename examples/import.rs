@@ -48,9 +48,7 @@ fn main() -> ExitCode {
                     println!("  not merged: {error}");
                 }
             }
-            Err(error)
-                if error.kind() == "route-reading" || !file.extension().is_some_and(|e| e == "json") =>
-            {
+            Err(error) if error.kind() == "route-reading" || file.extension().is_none_or(|e| e != "json") => {
                 match effective_routes::parse(&name, &bytes) {
                     Ok(observed) => {
                         for section in &observed.sections {

@@ -66,3 +66,8 @@ pub mod selection;
 pub mod testing;
 
 pub use network::{Network, NetworkError};
+
+/// The README's programs, compiled and run with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -243,7 +243,7 @@ fn compile(selection: &Selection, table: usize) -> Fib {
     if let Some(subscription) = table.subscription.filter(|_| table.propagation) {
         let base = selection.gateways[subscription.domain].by_prefix.clone();
         let encode = |route| Handle::Gateway(route).encode();
-        builder.set_base(base, table.shadow.clone(), subscription.default_route, encode);
+        builder.set_base(base, table.base_masks(), subscription.default_route, encode);
     }
     for (service, slot) in table.services.iter().zip(0_u32..) {
         let prefixes = selection.services[*service].prefixes.clone();

@@ -534,3 +534,56 @@ fn a_walk_between_spokes_needs_forwarded_traffic() {
         topology(true).configure(|d| d.virtual_networks[2].peerings[0].allow_virtual_network_access = false);
     assert_eq!(ends(closed, "10.2.0.4", "10.3.0.4"), ["Drop(PeeringAccessDisabled)"]);
 }
+
+/// WALK-3, WALK-8, WALK-15, PEER-4: source rewriting satisfies the receiver, a foreign source needs IP forwarding on the
+/// way out, and either half of a peering closes it.
+#[test]
+fn a_walk_that_rewrites_or_is_refused() {
+    use azroute::model::{GuestRoute, NetworkVirtualAppliance, Snat};
+    let topology = |snat: Snat| {
+        let mut guest = NetworkVirtualAppliance::new("fw", ["nva".into(), "out".into()]);
+        guest.snat = snat;
+        guest.guest_routes =
+            vec![GuestRoute { prefix: net("10.3.0.0/16"), network_interface: Some("out".into()) }];
+        Topology::builder()
+            .virtual_network("hub", &["10.1.0.0/16"])
+            .subnet("hub", "nva", "10.1.0.0/24")
+            .appliance("nva", "hub/subnets/nva", "10.1.0.4")
+            .nic("out", "hub/subnets/nva", "10.1.0.5")
+            .virtual_network("v", &["10.2.0.0/16"])
+            .subnet("v", "s", "10.2.0.0/24")
+            .virtual_network("w", &["10.3.0.0/16"])
+            .subnet("w", "s", "10.3.0.0/24")
+            .nic("far", "w/subnets/s", "10.3.0.4")
+            .peer("hub", "v")
+            .peer("hub", "w")
+            .route("rt", "r", "10.0.0.0/8", "VirtualAppliance", &["10.1.0.4"])
+            .bind(S, "rt")
+            .with(guest)
+    };
+    assert_eq!(ends(topology(Snat::All), "10.2.0.4", "10.3.0.4"), ["Delivered(far)"]);
+    assert_eq!(ends(topology(Snat::None), "10.2.0.4", "10.3.0.4"), ["Drop(NoIpForwarding)"]);
+    for vnet in 0..2 {
+        let closed = topology(Snat::All)
+            .configure(|d| d.virtual_networks[vnet].peerings[0].allow_virtual_network_access = false);
+        assert_eq!(ends(closed, "10.2.0.4", "10.3.0.4"), ["Drop(PeeringAccessDisabled)"]);
+    }
+}
+
+/// OUT-1, OUT-2, OUT-4, V6-2, SYS-8.
+#[test]
+fn ways_out() {
+    let private = || base().configure_subnet(S, |s| s.default_outbound_access = Some(false));
+    let nat = private().configure_subnet(S, |s| s.nat_gateway = Some("nat".into()));
+    assert_eq!(ends(nat, "10.0.0.4", "8.8.8.8"), ["Egress(Internet)"]);
+    let public = private().configure(|d| {
+        d.network_interfaces[1].ip_configurations[0].public_ip_address = Some("pip".into());
+    });
+    assert_eq!(ends(public, "10.0.0.4", "8.8.8.8"), ["Egress(Internet)"]);
+    let created = base().configure(|d| d.virtual_networks[0].created = Some("2026-06-01".parse().unwrap()));
+    assert_eq!(ends(created, "10.0.0.4", "8.8.8.8"), ["Drop(NoOutboundMethod)"]);
+    let tagged = base().with(ServiceTag { name: "Sql".into(), address_prefixes: vec![net("40.112.0.0/20")] });
+    assert_eq!(ends(tagged, "10.0.0.4", "40.112.0.9"), ["Egress(MicrosoftBackbone)"]);
+    let dual = base().configure(|d| d.virtual_networks[0].address_space.push(net("fd00:1::/48")));
+    assert_eq!(ends(dual, "fd00:1::4", "fd00:2::4"), ["Drop(NoRoute)"]);
+}

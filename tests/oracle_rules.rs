@@ -326,12 +326,16 @@ fn vnet_to_vnet() {
     let topology = |bgp: bool| {
         let mut connection = Connection::new("to far", ConnectionType::Vnet2Vnet, "vpn", "far vpn");
         connection.enable_bgp = bgp;
+        // Each direction is a connection of its own.
+        let mut back = Connection::new("to near", ConnectionType::Vnet2Vnet, "far vpn", "vpn");
+        back.enable_bgp = bgp;
         let mut far = VirtualNetworkGateway::new("far vpn", "far", GatewayType::Vpn);
         far.bgp_peering_addresses = vec![ip("10.8.255.4")];
         base()
             .with(gateway(GatewayType::Vpn, &[]))
             .with(far)
             .with(connection)
+            .with(back)
             .virtual_network("far", &["10.8.0.0/16"])
             .virtual_network("spoke", &["10.9.0.0/16"])
             .peer_with_gateway_transit("far", "spoke")
@@ -456,4 +460,75 @@ fn ipv6_rows() {
     assert_eq!(hop("fd00:1::9"), Hop::VnetLocal);
     assert_eq!(hop("fd00:2::9"), Hop::Internet);
     assert_eq!(hop("2001:db8::9"), Hop::Internet);
+}
+
+/// PEER-7: a Basic VPN gateway serves its own network only.
+#[test]
+fn no_transit_through_a_basic_gateway() {
+    let topology = |sku: &str| {
+        let mut vpn = gateway(GatewayType::Vpn, &["10.60.0.0/16"]);
+        vpn.sku = Some(sku.to_owned());
+        base()
+            .with(vpn)
+            .virtual_network("w", &["10.7.0.0/16"])
+            .subnet("w", "s", "10.7.0.0/24")
+            .peer_with_gateway_transit("v", "w")
+    };
+    let look = |sku, subnet| at(&rows_of(topology(sku), subnet), "10.60.0.0/16").len();
+    assert_eq!((look("Basic", S), look("Basic", "w/subnets/s")), (1, 0));
+    assert_eq!((look("VpnGw1", S), look("VpnGw1", "w/subnets/s")), (1, 1));
+}
+
+/// SEL-6 in a spoke of a virtual hub: what the hub says inside a direct peer or inside its own prefix is not programmed.
+#[test]
+fn hub_routes_over_peers_are_absent() {
+    let connection = |name: &str| azroute::model::HubVirtualNetworkConnection {
+        name: name.into(),
+        remote_virtual_network: name.into(),
+        enable_internet_security: true,
+    };
+    let hub = azroute::model::VirtualHub {
+        id: "hub".into(),
+        address_prefix: Some(net("10.100.0.0/23")),
+        location: None,
+        virtual_wan: None,
+        hub_routing_preference: azroute::model::HubRoutingPreference::default(),
+        virtual_network_connections: vec![connection("v"), connection("p")],
+        learned_routes: ["10.1.7.0/24", "10.100.1.0/24", "0.0.0.0/0"]
+            .map(|p| LearnedRoute::new(net(p), []))
+            .to_vec(),
+        route_next_hop_addresses: Vec::new(),
+    };
+    let found = rows(peered().peer("v", "p").with(hub));
+    assert_eq!(at(&found, "10.1.0.0/16"), ["D Active VNetPeering"]);
+    assert_eq!(at(&found, "10.1.7.0/24"), [""; 0]);
+    assert_eq!(at(&found, "10.100.1.0/24"), [""; 0]);
+    // VWAN-4, SYS-9, SYS-11.
+    assert_eq!(at(&found, "0.0.0.0/0"), ["V Active VirtualNetworkGateway"]);
+    assert_eq!(at(&found, "192.168.0.0/16"), [""; 0]);
+}
+
+/// V6-4, V6-6, VPN-13, ARS-14: in a dual-stack network only ExpressRoute gives IPv6 gateway rows, and a service endpoint
+/// gives none.
+#[test]
+fn what_is_ipv4_only() {
+    let told = "2001:db8:1::/48";
+    let dual = |builder: TopologyBuilder| {
+        builder.configure(|d| d.virtual_networks[0].address_space.push(net("fd00:1::/48")))
+    };
+    let count = |builder: TopologyBuilder| at(&rows(dual(builder)), told).len();
+    assert_eq!(count(base().with(gateway(GatewayType::ExpressRoute, &[told]))), 1);
+    assert_eq!(count(base().with(gateway(GatewayType::Vpn, &[told]))), 0);
+    let server = RouteServer {
+        id: "rs".into(),
+        virtual_network: "v".into(),
+        virtual_router_ips: Vec::new(),
+        allow_branch_to_branch_traffic: false,
+        hub_routing_preference: azroute::model::HubRoutingPreference::default(),
+        bgp_connections: Vec::new(),
+        learned_routes: vec![LearnedRoute::new(net(told), [])],
+    };
+    assert_eq!(count(base().with(server)), 0);
+    let endpoint = ServiceEndpoint { prefixes: vec![net(told)], ..ServiceEndpoint::new("Microsoft.Storage") };
+    assert_eq!(count(base().configure_subnet(S, |s| s.service_endpoints.push(endpoint))), 0);
 }

@@ -120,7 +120,10 @@ fn config() -> Config {
     config
 }
 
-fn answers(document: &Document) -> Vec<(ResourceId, std::net::IpAddr, Option<(Option<ipnet::IpNet>, Hop)>)> {
+/// A subnet, a destination, and what the oracle says there.
+type Asked = (ResourceId, std::net::IpAddr, Option<(Option<ipnet::IpNet>, Hop)>);
+
+fn answers(document: &Document) -> Vec<Asked> {
     let mut answers = Vec::new();
     for subnet in subnets(document) {
         for dst in probe_addresses(document).into_iter().step_by(7) {
@@ -234,6 +237,41 @@ proptest! {
         }
     }
 
+    /// A user route split into halves with the same next hop changes no answer, but for halves that tie with another
+    /// class and for those that reach the length of PE-4.
+    #[test]
+    fn halves_do_what_the_whole_did(mut document in strategies::any_topology()) {
+        document.knobs.bgp_shadow = azroute::model::BgpShadow::ByAddressSpace;
+        let whole = document.route_tables.iter().enumerate().find_map(|(t, table)| {
+            let mut routes = table.routes.iter().enumerate();
+            routes.find_map(|(r, route)| match route.address_prefix {
+                azroute::model::AddressPrefix::Cidr(p) if p.prefix_len() > 0 => Some((t, r, p)),
+                _ => None,
+            })
+        });
+        let Some((t, r, whole)) = whole else { return Ok(()) };
+        let Ok(halves) = whole.subnets(whole.prefix_len() + 1) else { return Ok(()) };
+        let halves: Vec<ipnet::IpNet> = halves.collect();
+        let taken = subnets(&document).iter().any(|subnet| {
+            let rows = effective_rows(&document, subnet).unwrap();
+            rows.iter().any(|row| halves.contains(&row.prefix))
+        });
+        let endpoints = document.private_endpoints.iter().flat_map(|e| &e.private_ip_addresses);
+        if taken || endpoints.into_iter().any(|ip| whole.contains(ip)) {
+            return Ok(());
+        }
+        let mut split = document.clone();
+        let route = split.route_tables[t].routes.remove(r);
+        for (n, half) in halves.into_iter().enumerate() {
+            let mut half_route = UserDefinedRoute::new(format!("half {n}"), half, route.next_hop_type);
+            half_route.next_hop_ip_addresses.clone_from(&route.next_hop_ip_addresses);
+            split.route_tables[t].routes.push(half_route);
+        }
+        for ((subnet, dst, before), (_, _, after)) in answers(&document).into_iter().zip(answers_at(&document, &split)) {
+            prop_assert_eq!(before.map(|b| b.1), after.map(|a| a.1), "{} {}", subnet, dst);
+        }
+    }
+
     /// Changes can be applied one after another, and each design after them is legal.
     #[test]
     fn changes_apply(
@@ -260,10 +298,7 @@ proptest! {
 }
 
 /// The answers of `other` for the questions of `document`.
-fn answers_at(
-    document: &Document,
-    other: &Document,
-) -> Vec<(ResourceId, std::net::IpAddr, Option<(Option<ipnet::IpNet>, Hop)>)> {
+fn answers_at(document: &Document, other: &Document) -> Vec<Asked> {
     let asked = answers(document).into_iter();
     asked.map(|(subnet, dst, _)| (subnet.clone(), dst, next_hop(other, &subnet, dst))).collect()
 }

@@ -25,6 +25,8 @@ pub(crate) struct ControlPlane {
     pub(crate) domains: Vec<Domain>,
     /// Where each virtual network takes gateway routes from.
     pub(crate) subscriptions: Vec<Option<Subscription>>,
+    /// By virtual network gateway: what Azure prints as next hop of its routes (VOC-13).
+    pub(crate) printed_next_hops: Vec<Vec<IpAddr>>,
     /// What places outside Azure know.
     pub(crate) on_premises: OnPremises,
     /// Prefixes that customers advertise on Microsoft peering and Azure accepts (MSP-13), by circuit.
@@ -41,7 +43,30 @@ pub(crate) struct Domain {
     pub(crate) express_route: Vec<usize>,
     pub(crate) vpn: Vec<usize>,
     pub(crate) preference: HubRoutingPreference,
+    pub(crate) transit: Transit,
     pub(crate) offers: Vec<Offer>,
+}
+
+/// Who takes routes from a domain: its own network, those that use its gateways (PEER-6), or both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transit {
+    Allowed,
+    Never,
+    Only,
+}
+
+impl Domain {
+    /// The gateway that a user route to `VirtualNetworkGateway` means, where it is one that will do: VPN, with neither a
+    /// Route Server nor an ExpressRoute gateway before it (UDR-5, UDR-6).
+    pub(crate) fn designated_vpn(&self) -> Option<usize> {
+        let alone = self.route_server.is_none() && self.express_route.is_empty();
+        self.vpn.first().copied().filter(|_| alone && matches!(self.owner, DomainOwner::VirtualNetwork(_)))
+    }
+
+    /// Whether one of its gateways is this one.
+    pub(crate) fn has_gateway(&self, gateway: usize) -> bool {
+        self.express_route.contains(&gateway) || self.vpn.contains(&gateway)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

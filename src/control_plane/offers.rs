@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::on_premises;
-use super::{ControlPlane, Domain, DomainOwner, Event, EventKind, Links, Offer, Subscription, Via};
+use super::{ControlPlane, Domain, DomainOwner, Event, EventKind, Links, Offer, Subscription, Transit, Via};
 use crate::model::{
     Advertisement, Asn, CircuitSkuTier, Connection, ConnectionType, CrossTenantLinks, Entity,
     ExpressRouteCircuit, GatewayType, HubRoutingPreference, Limits, LinkRole, PUBLIC_PEERING_CLOSED,
@@ -25,6 +25,8 @@ pub(crate) fn converge(topology: &Topology) -> ControlPlane {
     let mut plane = ControlPlane::default();
     build.domains(&mut plane);
     plane.subscriptions = build.subscriptions(&plane.domains);
+    let gateways = &topology.document().virtual_network_gateways;
+    plane.printed_next_hops = gateways.iter().map(|gateway| build.printed_next_hops(gateway)).collect();
     for at in 0..plane.domains.len() {
         let offers = match plane.domains[at].owner {
             DomainOwner::VirtualNetwork(_) => build.gateway_offers(&plane, at),
@@ -90,6 +92,7 @@ impl<'t> Builder<'t> {
             express_route: Vec::new(),
             vpn: Vec::new(),
             preference: HubRoutingPreference::default(),
+            transit: Transit::Allowed,
             offers: Vec::new(),
         };
         for (g, gateway) in document.virtual_network_gateways.iter().enumerate() {
@@ -109,6 +112,34 @@ impl<'t> Builder<'t> {
         }
         by_vnet.retain(|_, d| d.route_server.is_some() || !d.express_route.is_empty() || !d.vpn.is_empty());
         plane.domains = by_vnet.into_values().collect();
+        // Basic VPN gateways give no transit (PEER-7): where one stands beside others, those that use the network's
+        // gateways from outside see a domain without it.
+        for at in 0..plane.domains.len() {
+            let domain = &plane.domains[at];
+            let vpn: Vec<usize> = domain
+                .vpn
+                .iter()
+                .copied()
+                .filter(|g| !is_basic(&document.virtual_network_gateways[*g]))
+                .collect();
+            let others = domain.route_server.is_some() || !domain.express_route.is_empty() || !vpn.is_empty();
+            if vpn.len() == domain.vpn.len() {
+                continue;
+            }
+            if others {
+                let transit = Domain {
+                    owner: domain.owner,
+                    route_server: domain.route_server,
+                    express_route: domain.express_route.clone(),
+                    vpn,
+                    preference: domain.preference,
+                    transit: Transit::Only,
+                    offers: Vec::new(),
+                };
+                plane.domains.push(transit);
+            }
+            plane.domains[at].transit = Transit::Never;
+        }
         for h in 0..document.virtual_hubs.len() {
             plane.domains.push(Domain {
                 owner: DomainOwner::Hub(h),
@@ -116,6 +147,7 @@ impl<'t> Builder<'t> {
                 express_route: Vec::new(),
                 vpn: Vec::new(),
                 preference: document.virtual_hubs[h].hub_routing_preference,
+                transit: Transit::Never,
                 offers: Vec::new(),
             });
         }
@@ -125,14 +157,15 @@ impl<'t> Builder<'t> {
     /// (UDR-5 gives the same order).
     fn subscriptions(&mut self, domains: &[Domain]) -> Vec<Option<Subscription>> {
         let document = self.topology.document();
-        let own: HashMap<usize, usize> = domains
-            .iter()
-            .enumerate()
-            .filter_map(|(d, domain)| match domain.owner {
-                DomainOwner::VirtualNetwork(v) => Some((v, d)),
-                DomainOwner::Hub(_) => None,
-            })
-            .collect();
+        let of_network = |wanted: fn(Transit) -> bool| -> HashMap<usize, usize> {
+            let networks = domains.iter().enumerate().filter_map(|(d, domain)| match domain.owner {
+                DomainOwner::VirtualNetwork(v) if wanted(domain.transit) => Some((v, d)),
+                _ => None,
+            });
+            networks.collect()
+        };
+        let own = of_network(|transit| transit != Transit::Only);
+        let transit = of_network(|transit| transit != Transit::Never);
         let mut hub_of: HashMap<usize, Subscription> = HashMap::new();
         for (d, domain) in domains.iter().enumerate() {
             let DomainOwner::Hub(h) = domain.owner else { continue };
@@ -160,7 +193,7 @@ impl<'t> Builder<'t> {
                     let usable = self.topology.is_connected(vnet, half)
                         && reverse.allow_gateway_transit
                         && (!global || self.topology.era().global_gateway_transit());
-                    usable.then(|| own.get(&hub).copied())?
+                    usable.then(|| transit.get(&hub).copied())?
                 })
             };
             let subscription = match own.get(&v) {
@@ -190,7 +223,7 @@ impl<'t> Builder<'t> {
         let mut offers = Vec::new();
         for &g in domain.express_route.iter().chain(&domain.vpn) {
             let gateway = &document.virtual_network_gateways[g];
-            let next_hops = self.printed_next_hops(gateway);
+            let next_hops = plane.printed_next_hops[g].clone();
             let before = offers.len();
             self.declared_routes(g, gateway, &next_hops, &mut offers);
             for c in self.connections.get(&g).cloned().unwrap_or_default() {
@@ -212,6 +245,7 @@ impl<'t> Builder<'t> {
                 }
             }
             if gateway.gateway_type == GatewayType::Vpn {
+                self.default_site(g, gateway, &next_hops, &mut offers);
                 for pool in &gateway.vpn_client_address_pools {
                     let via = Via::Vpn { gateway: g, connection: None, far: None };
                     offers.push(static_offer(*pool, via, &next_hops));
@@ -251,6 +285,11 @@ impl<'t> Builder<'t> {
                 continue;
             }
             let circuit = found.and_then(|c| self.circuit(c));
+            if let (Some(found), Some(circuit)) = (found, circuit)
+                && !self.circuit_connection_is_up(g, found, circuit)
+            {
+                continue;
+            }
             let via = match gateway.gateway_type {
                 GatewayType::ExpressRoute => {
                     let links = circuit.map_or(Links { primary: true, secondary: true }, |c| {
@@ -262,7 +301,17 @@ impl<'t> Builder<'t> {
                     }
                     Via::ExpressRoute { gateway: g, connection, circuit, links, far: None }
                 }
-                _ => Via::Vpn { gateway: g, connection, far: None },
+                // What came over a VNet-to-VNet connection goes on at the far gateway.
+                _ => {
+                    let far =
+                        found.filter(|c| c.connection_type == ConnectionType::Vnet2Vnet).and_then(|c| {
+                            match self.topology.entity(&c.peer) {
+                                Some(Entity::Gateway(far)) => Some(far),
+                                _ => None,
+                            }
+                        });
+                    Via::Vpn { gateway: g, connection, far }
+                }
             };
             offers.push(Offer {
                 prefix: route.prefix.trunc(),
@@ -295,14 +344,7 @@ impl<'t> Builder<'t> {
         let document = self.topology.document();
         let Some(circuit_ix) = self.circuit(connection) else { return };
         let circuit = &document.express_route_circuits[circuit_ix];
-        if !self.may_link(g, circuit) {
-            let detail = format!("`{}` belongs to another tenant", circuit.id);
-            self.event(EventKind::ConnectionDown, &connection.id, Rule::ISO_2, detail);
-            return;
-        }
-        if circuit.peering(PeeringType::AzurePrivatePeering).is_none()
-            || self.exceeds_advertisement_limit(g, connection)
-        {
+        if !self.circuit_connection_is_up(g, connection, circuit_ix) {
             return;
         }
         let mut found: BTreeMap<(IpNet, Vec<Asn>), Links> = BTreeMap::new();
@@ -324,8 +366,12 @@ impl<'t> Builder<'t> {
             is_static: false,
             next_hops: next_hops.to_vec(),
         };
+        // The gateway drops what its own number is in (BGP-5); the edge has counted it (ER-4).
+        let own = document.virtual_network_gateways[g].asn;
         for ((prefix, as_path), links) in found {
-            offers.push(offer(prefix, as_path, links, None));
+            if !as_path.contains(&own) {
+                offers.push(offer(prefix, as_path, links, None));
+            }
         }
         let links = Links { primary: circuit.primary.up, secondary: circuit.secondary.up };
         if !links.any() || !self.lets_vnets_in(g) {
@@ -338,13 +384,26 @@ impl<'t> Builder<'t> {
             if o == c || far == g || !other.connected || self.circuit(other) != Some(circuit_ix) {
                 continue;
             }
-            if !self.lets_vnets_in(far) || !self.may_link(far, circuit) {
+            if !self.lets_vnets_in(far) || !self.circuit_connection_is_up(far, other, circuit_ix) {
                 continue;
             }
             for prefix in self.advertised_space(far) {
                 offers.push(offer(prefix, vec![Asn::MICROSOFT_EDGE], links, Some(far)));
             }
         }
+    }
+
+    /// Whether a connection to a circuit carries routes: of a tenant that may link to it (ISO-2), with private peering,
+    /// within what may be advertised to it (ER-5).
+    fn circuit_connection_is_up(&mut self, g: usize, connection: &Connection, circuit: usize) -> bool {
+        let circuit = &self.topology.document().express_route_circuits[circuit];
+        if !self.may_link(g, circuit) {
+            let detail = format!("`{}` belongs to another tenant", circuit.id);
+            self.event(EventKind::ConnectionDown, &connection.id, Rule::ISO_2, detail);
+            return false;
+        }
+        circuit.peering(PeeringType::AzurePrivatePeering).is_some()
+            && !self.exceeds_advertisement_limit(g, connection)
     }
 
     /// Whether a gateway's network may be linked to a circuit of this owner (ISO-2).
@@ -422,7 +481,17 @@ impl<'t> Builder<'t> {
 
     /// ER-5: more than 1,000 IPv4 or 100 IPv6 prefixes towards on-premises take the connection down.
     fn exceeds_advertisement_limit(&mut self, g: usize, connection: &Connection) -> bool {
-        let space = self.advertised_space(g);
+        let mut space = self.advertised_space(g);
+        let document = self.topology.document();
+        let home = vnet_ix(self.topology, &document.virtual_network_gateways[g]);
+        for server in &document.route_servers {
+            let here = matches!(self.topology.entity(&server.virtual_network), Some(Entity::VirtualNetwork(v)) if Some(v) == home);
+            if here && server.allow_branch_to_branch_traffic {
+                space.extend(server.learned_routes.iter().map(|route| route.prefix.trunc()));
+            }
+        }
+        space.sort_unstable();
+        space.dedup();
         let v6 = space.iter().filter(|p| p.addr().is_ipv6()).count();
         let v4 = space.len() - v6;
         if v4 <= 1_000 && v6 <= 100 {
@@ -450,7 +519,7 @@ impl<'t> Builder<'t> {
     }
 
     /// Over a VPN connection: the local network gateway's prefixes, what its site advertises by BGP, and the device's
-    /// own BGP address (GWR-1, GWR-3, VPN-2); the default site adds a default route (FT-3).
+    /// own BGP address (GWR-1, GWR-3, VPN-2).
     fn site_to_site_offers(
         &mut self,
         g: usize,
@@ -467,14 +536,8 @@ impl<'t> Builder<'t> {
             for prefix in &local.address_prefixes {
                 offers.push(static_offer(*prefix, via.clone(), next_hops));
             }
-            if gateway.gateway_default_site.as_ref() == Some(&local.id)
-                && let Some(default) = default_v4()
-            {
-                offers.push(static_offer(default, via.clone(), next_hops));
-            }
         }
-        let basic = gateway.sku.as_deref().is_some_and(|sku| sku.eq_ignore_ascii_case("Basic"));
-        if !connection.enable_bgp || basic || gateway.vpn_type == VpnType::PolicyBased {
+        if !connection.enable_bgp || is_basic(gateway) || gateway.vpn_type == VpnType::PolicyBased {
             return;
         }
         let learned = |prefix: IpNet, as_path: Vec<Asn>| Offer {
@@ -485,17 +548,17 @@ impl<'t> Builder<'t> {
             is_static: false,
             next_hops: next_hops.to_vec(),
         };
-        let mut bgp = Vec::new();
+        // The peer's own address is a host route of the gateway, whatever becomes of the session.
         if let Some(peer) = local.and_then(|l| l.bgp_peering_address) {
-            let as_path = local.and_then(|l| l.asn).into_iter().collect();
-            bgp.push(learned(IpNet::from(peer), as_path));
+            offers.push(static_offer(IpNet::from(peer), via.clone(), next_hops));
         }
+        let mut bgp = Vec::new();
         for over in [&connection.id, &connection.peer] {
             for (_, advertisement) in self.advertisements.get(over).map_or(&[][..], Vec::as_slice) {
                 if advertisement.as_path.contains(&gateway.asn) {
                     continue;
                 }
-                let routes = advertisement.prefixes.iter();
+                let routes = advertisement.prefixes.iter().filter(|prefix| prefix.addr().is_ipv4());
                 bgp.extend(routes.map(|p| learned(p.trunc(), advertisement.as_path.clone())));
             }
         }
@@ -512,6 +575,35 @@ impl<'t> Builder<'t> {
         offers.extend(bgp);
     }
 
+    /// The default site injects a default route by itself (FT-3), unless every connection to it is down.
+    fn default_site(
+        &self,
+        g: usize,
+        gateway: &VirtualNetworkGateway,
+        next_hops: &[IpAddr],
+        offers: &mut Vec<Offer>,
+    ) {
+        let (Some(site), Some(default)) = (&gateway.gateway_default_site, default_v4()) else { return };
+        let document = self.topology.document();
+        let mut to_site = self.connections.get(&g).cloned().unwrap_or_default();
+        to_site.retain(|c| document.connections[*c].peer == *site);
+        let up: Vec<usize> = to_site.iter().copied().filter(|c| document.connections[*c].connected).collect();
+        if to_site.is_empty() {
+            offers.push(static_offer(
+                default,
+                Via::Vpn { gateway: g, connection: None, far: None },
+                next_hops,
+            ));
+        }
+        for c in up {
+            offers.push(static_offer(
+                default,
+                Via::Vpn { gateway: g, connection: Some(c), far: None },
+                next_hops,
+            ));
+        }
+    }
+
     /// Over a VNet-to-VNet connection: the far network's space and that of the networks that use its gateway; with BGP
     /// the far instances' addresses too (GWR-3).
     fn vnet_to_vnet_offers(
@@ -524,31 +616,34 @@ impl<'t> Builder<'t> {
     ) {
         let document = self.topology.document();
         let Some(Entity::Gateway(far)) = self.topology.entity(&connection.peer) else { return };
-        let here = &document.virtual_network_gateways[g].id;
-        let back = self.connections.get(&far).is_some_and(|all| {
-            all.iter().any(|o| {
-                let other = &document.connections[*o];
-                other.connected && other.peer == *here
-            })
-        });
-        if !back {
+        let here = &document.virtual_network_gateways[g];
+        let back: Vec<&Connection> = self
+            .connections
+            .get(&far)
+            .into_iter()
+            .flatten()
+            .map(|o| &document.connections[*o])
+            .filter(|other| other.connected && other.peer == here.id)
+            .collect();
+        if back.is_empty() {
             return;
         }
         let remote = &document.virtual_network_gateways[far];
-        let as_path = if connection.enable_bgp { vec![remote.asn] } else { Vec::new() };
-        let mut prefixes = self.advertised_space(far);
-        if connection.enable_bgp {
-            prefixes.extend(remote.bgp_peering_addresses.iter().map(|ip| IpNet::from(*ip)));
+        // BGP runs where both ends run it (VPN-6).
+        let bgp = connection.enable_bgp
+            && back.iter().any(|other| other.enable_bgp)
+            && [here, remote].iter().all(|g| g.vpn_type == VpnType::RouteBased && !is_basic(g));
+        let via = Via::Vpn { gateway: g, connection: Some(c), far: Some(far) };
+        for prefix in self.advertised_space(far) {
+            let mut offer = static_offer(prefix, via.clone(), next_hops);
+            if bgp {
+                offer.as_path = vec![remote.asn];
+                offer.is_static = false;
+            }
+            offers.push(offer);
         }
-        for prefix in prefixes {
-            offers.push(Offer {
-                prefix,
-                via: Via::Vpn { gateway: g, connection: Some(c), far: Some(far) },
-                as_path: as_path.clone(),
-                weight: 0,
-                is_static: !connection.enable_bgp,
-                next_hops: next_hops.to_vec(),
-            });
+        for address in remote.bgp_peering_addresses.iter().filter(|_| bgp) {
+            offers.push(static_offer(IpNet::from(*address), via.clone(), next_hops));
         }
     }
 
@@ -710,6 +805,12 @@ impl<'t> Builder<'t> {
             self.events.push(event);
         }
     }
+}
+
+/// The Basic SKU of VPN: no BGP (VPN-1), no transit (PEER-7).
+fn is_basic(gateway: &VirtualNetworkGateway) -> bool {
+    gateway.gateway_type == GatewayType::Vpn
+        && gateway.sku.as_deref().is_some_and(|sku| sku.eq_ignore_ascii_case("Basic"))
 }
 
 /// What a gateway advertises: the spaces of its own network and of those that use it (ER-6, VPN-3).

@@ -648,7 +648,11 @@ impl Build<'_> {
         let document = self.topology.document();
         for (s, site) in document.on_premises_sites.iter().enumerate() {
             for route in &site.routes {
-                let scope = self.given_scope(site, &route.next_hop);
+                // A stated tenant narrows it further.
+                let scope = match &route.tenant {
+                    Some(tenant) => Scope::Tenant(Some(tenant.clone())),
+                    None => self.given_scope(site, &route.next_hop),
+                };
                 let kinds: Vec<(RouterIx, ExitKind)> = match &route.next_hop {
                     OnPremisesNextHop::Internet => self.everywhere(s, &ExitKind::Internet),
                     OnPremisesNextHop::Discard => self.everywhere(s, &ExitKind::Discard),

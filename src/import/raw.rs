@@ -32,6 +32,7 @@ const MODELLED: &[(&str, &str)] = &[
     ("expressroutecircuits", "expressRouteCircuits"),
     ("expressroutecircuits/peerings", "expressRouteCircuits/peerings"),
     ("expressroutecircuits/peerings/connections", "expressRouteCircuits/peerings/connections"),
+    ("expressrouteports", "expressRoutePorts"),
     ("routefilters", "routeFilters"),
     ("routefilters/routefilterrules", "routeFilters/routeFilterRules"),
     ("bgpservicecommunities", "bgpServiceCommunities"),

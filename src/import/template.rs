@@ -43,6 +43,77 @@ pub(super) fn resources(
     walker.out
 }
 
+/// The names in `[concat(a, '/', b)]` and `[format('{0}/{1}', a, b)]`, each with its own expression for a name: a
+/// child finds its parent by the text, though neither is evaluated. Any other expression is one name.
+fn segments(name: &str) -> Vec<String> {
+    let whole = || vec![name.to_owned()];
+    let call = name.trim_start_matches('[').trim_end_matches(']').trim();
+    let Some((function, rest)) = call.split_once('(') else { return whole() };
+    let Some(arguments) = rest.strip_suffix(')').and_then(arguments) else { return whole() };
+    let literal = |text: &str| text.strip_prefix('\'')?.strip_suffix('\'').map(str::to_owned);
+    let pieces: Vec<String> = match function.trim().to_ascii_lowercase().as_str() {
+        "concat" => arguments,
+        "format" => {
+            let Some((pattern, values)) = arguments.split_first() else { return whole() };
+            let Some(pattern) = literal(pattern) else { return whole() };
+            let part = |part: &str| match part.strip_prefix('{').and_then(|p| p.strip_suffix('}')) {
+                Some(at) if !at.contains('{') => values.get(at.parse::<usize>().ok()?).cloned(),
+                // A name of several pieces stays a call of its own.
+                _ if part.contains('{') => Some(format!("format('{part}', {})", values.join(", "))),
+                _ => Some(format!("'{part}'")),
+            };
+            let Some(parts) = pattern.split('/').map(part).collect::<Option<Vec<_>>>() else {
+                return whole();
+            };
+            parts.join("\0'/'\0").split('\0').map(str::to_owned).collect()
+        }
+        _ => return whole(),
+    };
+    let mut names: Vec<Vec<String>> = vec![Vec::new()];
+    for piece in pieces {
+        let Some(text) = literal(&piece) else {
+            names.last_mut().into_iter().for_each(|n| n.push(piece.clone()));
+            continue;
+        };
+        for (at, part) in text.split('/').enumerate() {
+            if at > 0 {
+                names.push(Vec::new());
+            }
+            if !part.is_empty() {
+                names.last_mut().into_iter().for_each(|n| n.push(format!("'{part}'")));
+            }
+        }
+    }
+    if names.len() < 2 || names.iter().any(Vec::is_empty) {
+        return whole();
+    }
+    let spell = |pieces: &Vec<String>| match pieces.as_slice() {
+        [one] => literal(one).unwrap_or_else(|| format!("[{one}]")),
+        many => format!("[concat({})]", many.join(", ")),
+    };
+    names.iter().map(spell).collect()
+}
+
+/// The arguments of a call, split at commas outside of parentheses, brackets and quotes.
+fn arguments(text: &str) -> Option<Vec<String>> {
+    let (mut found, mut current, mut depth, mut quoted) = (Vec::new(), String::new(), 0usize, false);
+    for c in text.chars() {
+        match c {
+            '\'' => quoted = !quoted,
+            '(' | '[' if !quoted => depth += 1,
+            ')' | ']' if !quoted => depth = depth.checked_sub(1)?,
+            ',' if !quoted && depth == 0 => {
+                found.push(std::mem::take(&mut current).trim().to_owned());
+                continue;
+            }
+            _ => {}
+        }
+        current.push(c);
+    }
+    found.push(current.trim().to_owned());
+    (depth == 0 && !quoted && found.iter().all(|a| !a.is_empty())).then_some(found)
+}
+
 /// The path behind `/providers/` of a resource at the top of a template, in lower case.
 fn own_path(item: &Value) -> Option<String> {
     let (kind, name) = (item.get("type")?.as_str()?, item.get("name")?.as_str()?);
@@ -107,7 +178,7 @@ impl Walker<'_> {
                 let names = parent_names.iter().cloned().chain([own.to_owned()]).collect();
                 (format!("{parent_type}/{own_type}"), names)
             }
-            _ if is_expression(&name) => (own_type.clone(), vec![name.clone()]),
+            _ if is_expression(&name) => (own_type.clone(), segments(&name)),
             _ => (own_type.clone(), name.split('/').map(str::to_owned).collect::<Vec<_>>()),
         };
         let mut types = full_type.split('/');
@@ -208,5 +279,33 @@ fn find_scopes(value: &Value, scopes: &mut BTreeMap<String, BTreeSet<String>>) {
         Value::Array(items) => items.iter().for_each(|v| find_scopes(v, scopes)),
         Value::Object(map) => map.values().for_each(|v| find_scopes(v, scopes)),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_children_are_told_apart_without_evaluating_them() {
+        for (name, expected) in [
+            (
+                "[concat(variables('hub'), '/', variables('sub'))]",
+                &["[variables('hub')]", "[variables('sub')]"][..],
+            ),
+            (
+                "[concat(parameters('er'),'/AzurePrivatePeering')]",
+                &["[parameters('er')]", "AzurePrivatePeering"],
+            ),
+            ("[format('{0}/{1}', parameters('a'), 'web')]", &["[parameters('a')]", "web"]),
+            ("[concat('x', variables('n'), '/', 'y')]", &["[concat('x', variables('n'))]", "y"]),
+            ("[concat(variables('hub'), '-vnet')]", &["[concat(variables('hub'), '-vnet')]"]),
+            ("[format('{0}-{1}/x', v(), 'b')]", &["[format('{0}-{1}', v(), 'b')]", "x"]),
+            ("[format('{0}/{7}', 'a')]", &["[format('{0}/{7}', 'a')]"]),
+            ("[parameters('x')]", &["[parameters('x')]"]),
+            ("[concat('a', ')]", &["[concat('a', ')]"]),
+        ] {
+            assert_eq!(segments(name), expected, "{name}");
+        }
     }
 }

@@ -49,6 +49,9 @@ pub enum NoneProfile {
     /// `Legacy3` and twelve public ranges (until about November 2021).
     #[serde(rename = "Seen2021-11")]
     Seen2021_11,
+    /// `Seen2021-11` and 172.16.0.0/12: one recorded table, between the two profiles around it.
+    #[serde(rename = "Seen2021-11+172")]
+    Seen2021_11Plus172,
     /// `Seen2021-11`, 172.16.0.0/12 and 127.0.0.0/8.
     Seen2022,
     /// As published in 2024-25.
@@ -79,11 +82,12 @@ const C25_41: Ipv4Net = net(25, 41, 0, 0, 20);
 
 impl NoneProfile {
     /// Every profile.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Documented4,
         Self::Legacy3,
         Self::Legacy3x2021,
         Self::Seen2021_11,
+        Self::Seen2021_11Plus172,
         Self::Seen2022,
         Self::Seen2024,
     ];
@@ -98,6 +102,24 @@ impl NoneProfile {
             }
             Self::Seen2021_11 => &[
                 TEN,
+                ONE_NINE_TWO,
+                SHARED,
+                C25_48,
+                C25_4,
+                C198_18,
+                C157_59,
+                C25_33,
+                C40_109,
+                C104_147,
+                C104_146,
+                C40_108,
+                C23_103,
+                C25_41,
+                C20_35,
+            ],
+            Self::Seen2021_11Plus172 => &[
+                TEN,
+                ONE_SEVEN_TWO,
                 ONE_NINE_TWO,
                 SHARED,
                 C25_48,
@@ -284,7 +306,7 @@ mod tests {
     #[test]
     fn none_profiles_hold_what_the_rules_list() {
         let sizes = NoneProfile::ALL.map(|p| p.prefixes().len());
-        assert_eq!(sizes, [4, 3, 5, 15, 17, 21]);
+        assert_eq!(sizes, [4, 3, 5, 15, 16, 17, 21]);
         for profile in NoneProfile::ALL {
             for prefix in profile.prefixes() {
                 assert_eq!(*prefix, prefix.trunc(), "{profile:?}");

@@ -102,6 +102,9 @@ pub struct OnPremisesRoute {
     /// Higher wins among routes of one prefix; learned routes have 100 (ER-11).
     #[serde(default = "local_preference")]
     pub local_preference: u32,
+    /// The tenant whose packets follow it, at a provider's site that carries several; none is every tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
 }
 
 fn local_preference() -> u32 {

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::answer::{DropReason, Header};
 use super::question::FlowKey;
 use super::walk::World;
+use crate::control_plane::is_private_address;
 use crate::model::{
     EffectiveNextHopType, Entity, NetworkSecurityGroup, ResourceId, SecurityRule, SecurityRuleAccess,
     SecurityRuleDirection, parse_prefix,
@@ -80,7 +81,7 @@ impl Matcher<'_, '_> {
         match direction {
             SecurityRuleDirection::Inbound if source == PROBE => None,
             SecurityRuleDirection::Inbound => deny("DenyAllInBound"),
-            SecurityRuleDirection::Outbound if !self.in_virtual_network(destination) => None,
+            SecurityRuleDirection::Outbound if self.in_internet(destination) => None,
             SecurityRuleDirection::Outbound => deny("DenyAllOutBound"),
         }
     }
@@ -105,13 +106,19 @@ impl Matcher<'_, '_> {
         }
         match word.to_ascii_lowercase().as_str() {
             "virtualnetwork" => self.in_virtual_network(ip),
-            "internet" => !self.in_virtual_network(ip),
+            "internet" => self.in_internet(ip),
             "azureloadbalancer" => ip == PROBE,
             _ => {
                 let tag = self.world.topology.service_tag(word);
                 tag.is_some_and(|tag| tag.address_prefixes.iter().any(|p| p.contains(&ip)))
             }
         }
+    }
+
+    /// The tag `Internet`: outside `VirtualNetwork` and publicly reachable. NSG-9 names only the first half; the vendor's
+    /// flow-verify page prints that private ranges are not in it (published case `ms-ip-flow-verify-defaults`).
+    fn in_internet(&self, ip: IpAddr) -> bool {
+        !self.in_virtual_network(ip) && !is_private_address(ip)
     }
 
     /// The tag `VirtualNetwork` as this subnet sees it (NSG-6 to NSG-8): own space, peers that may be accessed, what

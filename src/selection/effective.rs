@@ -8,7 +8,8 @@ use ipnet::IpNet;
 use super::table::{Class, Handle, Selection, SubnetTable};
 use crate::control_plane::{ControlPlane, Offer, Via};
 use crate::model::{
-    EffectiveNextHopType, EffectiveRouteRow, ResourceId, RouteSource, RouteState, SePrecedence, Topology,
+    EffectiveNextHopType, EffectiveRouteRow, ResourceId, RouteNextHopType, RouteSource, RouteState,
+    SePrecedence, Topology,
 };
 use crate::rule::{Decision, Rule};
 
@@ -221,7 +222,11 @@ impl View<'_> {
             Kind::VnetLocal | Kind::Internet | Kind::None => None,
         };
         let mut next_hops = user.map_or_else(Vec::new, |route| route.next_hop_ip_addresses.clone());
+        if user.is_some_and(|route| route.next_hop_type == RouteNextHopType::VirtualNetworkGateway) {
+            next_hops = self.designated_addresses();
+        }
         next_hops.sort_unstable();
+        next_hops.dedup();
         Candidate {
             prefix: local.prefix,
             source: if user.is_some() { RouteSource::User } else { RouteSource::Default },
@@ -233,6 +238,15 @@ impl View<'_> {
             origin,
             as_path: Vec::new(),
         }
+    }
+
+    /// What a user route to the gateway prints: the addresses of the designated VPN gateway (UDR-5), none where none
+    /// will do (UDR-6, UDR-7).
+    fn designated_addresses(&self) -> Vec<IpAddr> {
+        let domain = self.table.subscription.map(|s| &self.plane.domains[s.domain]);
+        domain
+            .and_then(|d| d.designated_vpn())
+            .map_or_else(Vec::new, |g| self.plane.printed_next_hops[g].clone())
     }
 
     /// The route of a prefix as the table takes it, then those that the domain did not choose.
@@ -252,10 +266,18 @@ impl View<'_> {
                 .services
                 .iter()
                 .any(|s| self.selection.services[*s].prefixes.get(&route.prefix).is_some());
+        // SEL-8, `ByActiveRow`: service endpoints are protected rows too.
+        let inside_service = self.table.by_active_row
+            && self.table.se_precedence == SePrecedence::Documented
+            && self
+                .table
+                .services
+                .iter()
+                .any(|s| self.selection.services[*s].prefixes.longest(&route.prefix).is_some());
         let (state, decided_by) = match self.table.gateway_refusal(&route.prefix) {
-            Some(rule) => (CandidateState::Absent, Decision::stated(rule)),
+            Some((state, rule)) => (state, Decision::stated(rule)),
             None if stronger(Class::User) => (CandidateState::Invalid, Decision::stated(Rule::SEL_4)),
-            None if served || stronger(Class::Protected) => {
+            None if served || inside_service || stronger(Class::Protected) => {
                 (CandidateState::Invalid, Decision::stated(Rule::SEL_5))
             }
             None => (CandidateState::Active, Decision::stated(route.decided_by())),

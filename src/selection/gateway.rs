@@ -74,59 +74,67 @@ impl Rank<'_> {
         }
         if matches!(domain.owner, DomainOwner::Hub(_)) {
             // What hubs declare is already chosen; among several the shorter path stays (VWAN-6).
-            self.keep_least(path_length, |_| Rule::VWAN_6);
+            self.keep_least(|_| true, path_length, |_| Rule::VWAN_6);
             return;
         }
+        // Each kind chooses its own best first, then the kinds compete.
+        self.within(is_express_route, |rank, mine| {
+            rank.keep_least(mine, |o| u16::MAX - o.weight, |_| Rule::ER_8);
+            rank.keep_least(mine, path_length, |_| Rule::ER_8);
+            if domain.route_server.is_some() {
+                let connection = |o: &Offer| match &o.via {
+                    Via::ExpressRoute { connection: Some(c), .. } => Some(connection_id(*c)),
+                    _ => None,
+                };
+                rank.keep_least(mine, connection, |_| Rule::ER_9);
+            }
+        });
+        self.within(is_vpn, |rank, mine| {
+            rank.keep_least(mine, |o| u8::from(!o.is_static), |_| Rule::VPN_2);
+            rank.keep_least(mine, path_length, |_| Rule::VPN_7);
+        });
+        self.within(is_injected, |rank, mine| rank.keep_least(mine, path_length, |_| Rule::ARS_4));
         // Without a Route Server there is no preference setting: ExpressRoute first (COEX-1).
         let preference = if domain.route_server.is_some() {
             domain.preference
         } else {
             HubRoutingPreference::ExpressRoute
         };
+        let all: Kind = |_| true;
         match preference {
             HubRoutingPreference::VpnGateway => {
-                self.keep_least(|o| u8::from(is_express_route(o)), |_| Rule::ARS_6);
+                self.keep_least(all, |o| u8::from(is_express_route(o)), |_| Rule::ARS_6);
             }
-            HubRoutingPreference::AsPath => self.keep_least(path_length, |_| Rule::ARS_6),
+            HubRoutingPreference::AsPath => self.keep_least(all, path_length, |_| Rule::ARS_6),
             _ => {}
         }
         self.keep_least(
+            all,
             |o| u8::from(!is_express_route(o)),
-            |loser| if matches!(loser.via, Via::RouteServer { .. }) { Rule::ARS_7 } else { Rule::COEX_1 },
+            |loser| match loser.via {
+                Via::RouteServer { .. } => Rule::ARS_7,
+                _ => Rule::COEX_1,
+            },
         );
-        if self.alive.first().is_some_and(|o| is_express_route(&self.offers[*o])) {
-            self.keep_least(|o| u16::MAX - o.weight, |_| Rule::ER_8);
-            self.keep_least(path_length, |_| Rule::ER_8);
-            if domain.route_server.is_some() {
-                let connection = |o: &Offer| match &o.via {
-                    Via::ExpressRoute { connection: Some(c), .. } => Some(connection_id(*c)),
-                    _ => None,
-                };
-                self.keep_least(connection, |_| Rule::ER_9);
-            }
-        } else {
-            let has_static = self.alive.iter().any(|o| is_static_vpn(&self.offers[*o]));
-            if has_static {
-                // Inside the VPN gateway; an appliance's route still competes by path length.
-                self.keep_least(
-                    |o| u8::from(matches!(o.via, Via::Vpn { .. }) && !o.is_static),
-                    |_| Rule::VPN_2,
-                );
-            }
-            self.keep_least(path_length, |loser| match loser.via {
-                Via::RouteServer { .. } => Rule::ARS_4,
-                _ => Rule::VPN_7,
-            });
+        if self.alive.first().is_some_and(|o| !is_express_route(&self.offers[*o])) {
+            self.keep_least(all, path_length, |_| Rule::ARS_6);
         }
     }
 
-    /// Keeps the offers with the least key; the others lose by the rule given for them.
-    fn keep_least<K: Ord>(&mut self, key: impl Fn(&Offer) -> K, rule: impl Fn(&Offer) -> Rule) {
-        let Some(least) = self.alive.iter().map(|o| key(&self.offers[*o])).min() else { return };
+    fn within(&mut self, kind: Kind, choose: impl FnOnce(&mut Self, Kind)) {
+        if self.alive.iter().filter(|o| kind(&self.offers[**o])).count() > 1 {
+            choose(self, kind);
+        }
+    }
+
+    /// Of one kind, keeps the offers with the least key; the others lose by the rule given for them.
+    fn keep_least<K: Ord>(&mut self, kind: Kind, key: impl Fn(&Offer) -> K, rule: impl Fn(&Offer) -> Rule) {
         let offers = self.offers;
+        let mine = self.alive.iter().filter(|o| kind(&offers[**o]));
+        let Some(least) = mine.map(|o| key(&offers[*o])).min() else { return };
         let losers = &mut self.losers;
         self.alive.retain(|o| {
-            let stays = key(&offers[*o]) == least;
+            let stays = !kind(&offers[*o]) || key(&offers[*o]) == least;
             if !stays {
                 losers.push((*o, rule(&offers[*o])));
             }
@@ -135,12 +143,19 @@ impl Rank<'_> {
     }
 }
 
+/// A kind of offers: what only they compare among themselves.
+type Kind = fn(&Offer) -> bool;
+
 fn is_express_route(offer: &Offer) -> bool {
     matches!(offer.via, Via::ExpressRoute { .. })
 }
 
-fn is_static_vpn(offer: &Offer) -> bool {
-    matches!(offer.via, Via::Vpn { .. }) && offer.is_static
+fn is_vpn(offer: &Offer) -> bool {
+    matches!(offer.via, Via::Vpn { .. })
+}
+
+fn is_injected(offer: &Offer) -> bool {
+    matches!(offer.via, Via::RouteServer { .. })
 }
 
 /// The AS path's length as Azure sees it: Microsoft's edge adds its own number on ExpressRoute.

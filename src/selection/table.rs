@@ -60,6 +60,12 @@ pub(crate) struct SubnetTable {
     /// Spaces inside which no gateway route is eligible (SEL-5, SEL-6, SEL-8).
     pub(crate) shadow: PrefixTable<()>,
     pub(crate) se_precedence: SePrecedence,
+    /// Whether an ineligible gateway row is listed as Invalid instead of left out (SEL-8, `ByActiveRow`).
+    pub(crate) by_active_row: bool,
+    /// Whether gateway routes come from a hub, which never injects what lies in the network's own space (VWAN-5).
+    pub(crate) of_hub: bool,
+    /// Whether the network has IPv6 space; without it there are no IPv6 rows (V6-5).
+    pub(crate) ipv6: bool,
 }
 
 /// A system or user candidate.
@@ -350,6 +356,10 @@ impl Builder<'_> {
             by_prefix: PrefixTable::default(),
             shadow: PrefixTable::default(),
             se_precedence: knobs.se_precedence,
+            by_active_row: knobs.bgp_shadow == BgpShadow::ByActiveRow,
+            of_hub: self.plane.subscriptions[v]
+                .is_some_and(|s| matches!(self.plane.domains[s.domain].owner, DomainOwner::Hub(_))),
+            ipv6: vnet.address_space.iter().any(|p| p.addr().is_ipv6()),
         };
         self.system_candidates(v, vnet, &mut table);
         if let Some(declared) = declared {
@@ -361,6 +371,27 @@ impl Builder<'_> {
                         local.decided_by = Decision::stated(Rule::PEER_13);
                     }
                 }
+            }
+        }
+        // Where a peering leads to the same prefix, its row is kept (PEER-14).
+        for i in 0..table.locals.len() {
+            let Local { prefix, kind: LocalKind::ConnectedGroup { .. }, .. } = table.locals[i] else {
+                continue;
+            };
+            let peering = |l: &Local| {
+                matches!(l.kind, LocalKind::Peering { .. })
+                    && l.prefix == prefix
+                    && l.state != CandidateState::Absent
+            };
+            if table.locals.iter().any(peering) {
+                table.locals[i].state = CandidateState::Absent;
+                table.locals[i].decided_by = Decision::decided(Rule::PEER_14);
+            }
+        }
+        if !table.ipv6 {
+            for local in table.locals.iter_mut().filter(|local| local.prefix.addr().is_ipv6()) {
+                local.state = CandidateState::Absent;
+                local.decided_by = Decision::stated(Rule::V6_5);
             }
         }
         for (i, local) in table.locals.iter().enumerate() {
@@ -382,7 +413,6 @@ impl Builder<'_> {
             add(*prefix, LocalKind::VnetLocal, Decision::stated(Rule::SYS_1));
         }
         let mut reachable = vec![(v, None)];
-        let mut peered: Vec<IpNet> = Vec::new();
         for (half, peering) in vnet.peerings.iter().enumerate() {
             if !self.topology.is_connected(vnet, peering) {
                 continue;
@@ -398,7 +428,6 @@ impl Builder<'_> {
             for prefix in &space {
                 add(*prefix, LocalKind::Peering { half, remote, global }, Decision::stated(rule));
             }
-            peered.extend(&space);
             reachable.extend(remote.map(|r| (r, Some(space))));
         }
         if let Some(group) = &vnet.connected_group {
@@ -407,13 +436,11 @@ impl Builder<'_> {
                     continue;
                 }
                 for prefix in &document.virtual_networks[member].address_space {
-                    if !peered.contains(prefix) {
-                        add(
-                            *prefix,
-                            LocalKind::ConnectedGroup { remote: member },
-                            Decision::stated(Rule::PEER_14),
-                        );
-                    }
+                    add(
+                        *prefix,
+                        LocalKind::ConnectedGroup { remote: member },
+                        Decision::stated(Rule::PEER_14),
+                    );
                 }
             }
         }
@@ -436,7 +463,7 @@ impl Builder<'_> {
         for prefix in profile.prefixes() {
             add(IpNet::V4(*prefix), LocalKind::None, Decision::stated(Rule::SYS_3));
         }
-        let v6 = vnet.address_space.iter().any(|p| p.addr().is_ipv6());
+        let v6 = table.ipv6;
         let v4 = ["0.0.0.0/0"].into_iter();
         for (text, rule) in v4.map(|t| (t, Rule::SYS_2)).chain(v6.then_some(("::/0", Rule::V6_2))) {
             if let Ok(default) = text.parse() {
@@ -459,11 +486,11 @@ impl Builder<'_> {
             match &declared.address_prefix {
                 AddressPrefix::Cidr(prefix) => add(*prefix, false),
                 AddressPrefix::ServiceTag(name) => {
-                    let hop = declared.next_hop_ip_addresses.first();
+                    let hops = &declared.next_hop_ip_addresses;
                     let tag = self.topology.service_tag(name);
                     for prefix in tag.map_or(&[][..], |t| &t.address_prefixes) {
                         // A next hop of one family takes the prefixes of that family (V6-3).
-                        if hop.is_none_or(|ip| crate::model::same_family(prefix, ip)) {
+                        if hops.iter().all(|ip| crate::model::same_family(prefix, ip)) {
                             add(*prefix, true);
                         }
                     }
@@ -509,14 +536,16 @@ impl Builder<'_> {
         }
         for local in &table.locals {
             let space = match local.kind {
+                LocalKind::VnetLocal if table.of_hub => {
+                    table.shadow.insert(local.prefix, ());
+                    continue;
+                }
                 LocalKind::VnetLocal | LocalKind::ConnectedGroup { .. } | LocalKind::Hub { .. } => true,
                 // Peers hidden by the route table do not count (SEL-8).
                 LocalKind::Peering { .. } => local.state != CandidateState::Absent,
                 _ => false,
             };
-            if space
-                && (knobs.bgp_shadow == BgpShadow::ByAddressSpace || local.state == CandidateState::Active)
-            {
+            if space && (!table.by_active_row || local.state == CandidateState::Active) {
                 table.shadow.insert(local.prefix, ());
             }
         }
@@ -542,24 +571,28 @@ impl Builder<'_> {
         let Some(declared) = table.route_table.map(|t| &self.topology.document().route_tables[t]) else {
             return;
         };
-        let rank = |route: usize, tag: bool| -> u8 {
-            let AddressPrefix::ServiceTag(name) = &declared.routes[route].address_prefix else { return 0 };
+        let rank = |route: usize, tag: bool| -> (u8, String) {
+            let AddressPrefix::ServiceTag(name) = &declared.routes[route].address_prefix else {
+                return (0, String::new());
+            };
             let (cloud, regional) = (
                 name.get(..10).is_some_and(|head| head.eq_ignore_ascii_case("AzureCloud"))
                     && name.get(10..11).is_none_or(|next| next == "."),
                 name.contains('.'),
             );
-            match (tag, cloud, regional) {
+            let rank = match (tag, cloud, regional) {
                 (false, ..) => 0,
                 (true, false, true) => 1,
                 (true, false, false) => 2,
                 (true, true, true) => 3,
                 (true, true, false) => 4,
-            }
+            };
+            // Two tags of one kind: by name.
+            (rank, name.to_ascii_lowercase())
         };
         let mut losers = Vec::new();
         for (_, here) in table.by_prefix.iter() {
-            let mut users: Vec<(u8, usize)> = here
+            let mut users: Vec<((u8, String), usize)> = here
                 .iter()
                 .filter_map(|i| match table.locals[*i].kind {
                     LocalKind::User { route, tag } => Some((rank(route, tag), *i)),
@@ -620,6 +653,12 @@ impl Builder<'_> {
                     && table.locals[*j].state == CandidateState::Active
             });
             let verdict = match kind {
+                // Not among the protected rows of SEL-5: a gateway's host route wins, where one is eligible at all.
+                LocalKind::PrivateEndpoint { .. }
+                    if table.locals[i].state == CandidateState::Active && from_gateway(table, &prefix) =>
+                {
+                    Some((CandidateState::Invalid, Decision::stated(Rule::SEL_4)))
+                }
                 LocalKind::None => {
                     let own = table
                         .locals
@@ -685,6 +724,17 @@ impl SubnetTable {
             .map(|(local, i)| (local.prefix, Handle::Local(i), local.kind.class() == Class::Protected))
     }
 
+    /// The prefixes inside which gateway routes do not count: the shadow, and all of IPv6 where there is none.
+    pub(crate) fn base_masks(&self) -> PrefixTable<()> {
+        let mut masks = self.shadow.clone();
+        if !self.ipv6
+            && let Ok(everything) = "::/0".parse()
+        {
+            masks.insert(everything, ());
+        }
+        masks
+    }
+
     /// Whether service endpoints win whatever the length of other routes (SE-4).
     pub(crate) fn services_are_pinned(&self) -> bool {
         self.se_precedence == SePrecedence::Documented
@@ -695,14 +745,29 @@ impl SubnetTable {
         gateway.by_prefix.get(prefix).is_some() && self.gateway_refusal(prefix).is_none()
     }
 
-    /// Why this table takes no gateway route of this prefix, if it does not.
-    pub(crate) fn gateway_refusal(&self, prefix: &IpNet) -> Option<Rule> {
+    /// What becomes of a gateway route of this prefix that this table does not take, and why; none where it takes it.
+    pub(crate) fn gateway_refusal(&self, prefix: &IpNet) -> Option<(CandidateState, Rule)> {
+        let absent = |rule| Some((CandidateState::Absent, rule));
         if !self.propagation {
-            return Some(Rule::UDR_15);
+            return absent(Rule::UDR_15);
+        }
+        if prefix.addr().is_ipv6() && !self.ipv6 {
+            return absent(Rule::V6_5);
         }
         if prefix.prefix_len() == 0 && self.subscription.is_some_and(|s| !s.default_route) {
-            return Some(Rule::VWAN_4);
+            return absent(Rule::VWAN_4);
         }
-        self.shadow.shortest(prefix).map(|_| Rule::SEL_6)
+        self.shadow.shortest(prefix)?;
+        if self.of_hub && self.own_space_holds(prefix) {
+            absent(Rule::VWAN_5)
+        } else if self.by_active_row {
+            Some((CandidateState::Invalid, Rule::SEL_8))
+        } else {
+            absent(Rule::SEL_6)
+        }
+    }
+
+    fn own_space_holds(&self, prefix: &IpNet) -> bool {
+        self.locals.iter().any(|local| local.kind == LocalKind::VnetLocal && local.prefix.contains(prefix))
     }
 }

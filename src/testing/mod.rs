@@ -17,9 +17,12 @@
 //! use azroute::model::EffectiveNextHopType;
 //! use azroute::testing::{oracle, strategies};
 //! use proptest::prelude::*;
-//! use proptest::test_runner::{Config, TestError, TestRunner};
+//! use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 //!
-//! let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(400) });
+//! // The same designs on every run; leave the seed out to see new ones.
+//! let seed = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+//! let config = Config { failure_persistence: None, ..Config::with_cases(2_000) };
+//! let mut runner = TestRunner::new_with_rng(config, seed);
 //! let result = runner.run(&strategies::hub_and_spoke(), |document| {
 //!     for vnet in &document.virtual_networks {
 //!         for subnet in &vnet.subnets {

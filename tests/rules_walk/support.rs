@@ -135,7 +135,7 @@ pub(crate) fn link(id: &str, a: &str, b: &str) -> OnPremisesLink {
 }
 
 pub(crate) fn given(prefix: &str, next_hop: OnPremisesNextHop) -> OnPremisesRoute {
-    OnPremisesRoute { prefix: net(prefix), next_hop, local_preference: 200 }
+    OnPremisesRoute { prefix: net(prefix), next_hop, local_preference: 200, tenant: None }
 }
 
 pub(crate) fn by_circuit(circuit: &str, link: Option<LinkRole>) -> OnPremisesNextHop {

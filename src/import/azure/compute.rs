@@ -136,8 +136,11 @@ pub(super) fn private_endpoint(body: &Body<'_>) -> PrivateEndpoint {
     for configuration in body.list("ipConfigurations") {
         endpoint.private_ip_addresses.extend(configuration.address("privateIPAddress"));
     }
-    // Templates name no interface; what the DNS configuration says is the next best.
-    if endpoint.private_ip_addresses.is_empty() && endpoint.network_interfaces.is_empty() {
+    // Where its interface is not exported, what the DNS configuration says is the next best.
+    let exported = |id: &ResourceId| {
+        body.context.store.get(id).is_some_and(|raw| raw.body.contains_key("ipconfigurations"))
+    };
+    if endpoint.private_ip_addresses.is_empty() && !endpoint.network_interfaces.iter().any(exported) {
         for configuration in body.list("customDnsConfigs") {
             endpoint.private_ip_addresses.extend(configuration.addresses("ipAddresses"));
         }

@@ -1,5 +1,7 @@
 //! Circuits, their peerings, route filters and service communities.
 
+use std::collections::HashSet;
+
 use ipnet::IpNet;
 
 use super::super::WarningKind;
@@ -37,6 +39,7 @@ pub(super) fn circuit(body: &Body<'_>) -> ExpressRouteCircuit {
         let mbps = (gbps * 1000.0).round() as u32;
         circuit.bandwidth_in_mbps = Some(mbps);
     }
+    circuit.macsec = body.id_in("expressRoutePort").is_some_and(|port| has_macsec(body, &port));
     if let Some(state) = body.text("serviceProviderProvisioningState")
         && !state.eq_ignore_ascii_case("Provisioned")
     {
@@ -52,12 +55,21 @@ pub(super) fn circuit(body: &Body<'_>) -> ExpressRouteCircuit {
     circuit
 }
 
+/// Whether every link of a Direct port has a MACsec key.
+fn has_macsec(body: &Body<'_>, port: &ResourceId) -> bool {
+    let Some(port) = body.context.store.get(port) else { return false };
+    let links = body.context.body(port).list("links");
+    let has_key =
+        |link: &Body<'_>| link.inner("macSecConfig").is_some_and(|config| config.has("cakSecretIdentifier"));
+    !links.is_empty() && links.iter().all(has_key)
+}
+
 /// Circuits that this peering is joined with (ER-15).
 fn global_reach(body: &Body<'_>, own: &ResourceId) -> Vec<ResourceId> {
     let mut connections = body.context.children(body.id, "expressroutecircuits/peerings/connections");
     // The circuit that did not start it shows it here.
     connections.extend(body.list("peeredConnections"));
-    let mut found = Vec::new();
+    let (mut found, mut seen) = (Vec::new(), HashSet::new());
     for connection in connections {
         let far = connection.id_in("peerExpressRouteCircuitPeering").and_then(|id| owner(&id));
         let near = connection.id_in("expressRouteCircuitPeering").and_then(|id| owner(&id));
@@ -70,7 +82,7 @@ fn global_reach(body: &Body<'_>, own: &ResourceId) -> Vec<ResourceId> {
         // Either end may be this circuit.
         for circuit in [far, near].into_iter().flatten().filter(|id| id != own) {
             connection.refers("global_reach", &circuit);
-            if !found.contains(&circuit) {
+            if seen.insert(circuit.clone()) {
                 found.push(circuit);
             }
         }

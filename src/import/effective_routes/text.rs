@@ -1,5 +1,6 @@
 //! Tables and lists printed for people, turned into the rows that JSON would have held.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde_json::{Map, Value};
@@ -57,7 +58,7 @@ struct Reader {
     rows: Vec<Map<String, Value>>,
     /// Whether the rows are those of a list of `key : value`.
     listing: bool,
-    record: Map<String, Value>,
+    record: BTreeMap<String, String>,
     last_key: Option<String>,
 }
 
@@ -82,7 +83,8 @@ impl Reader {
     fn end_record(&mut self) {
         self.last_key = None;
         if !self.record.is_empty() {
-            self.rows.push(std::mem::take(&mut self.record));
+            let record = std::mem::take(&mut self.record);
+            self.rows.push(record.into_iter().map(|(key, text)| (key.clone(), cell(&key, &text))).collect());
         }
     }
 
@@ -110,18 +112,24 @@ impl Reader {
         if self.record.contains_key(&key) {
             self.end_record();
         }
-        self.record.insert(key.clone(), cell(&key, value));
+        self.record.insert(key.clone(), value.to_owned());
         self.last_key = Some(key);
     }
 
     /// A value that goes on in the next line.
     fn extend(&mut self, more: &str) -> bool {
-        let Some(key) = self.last_key.clone() else { return false };
-        let old = self.record.get(&key).map(super::super::raw::text_of).unwrap_or_default();
-        self.record.insert(key.clone(), cell(&key, &format!("{old}{more}")));
-        true
+        match self.last_key.as_ref().and_then(|key| self.record.get_mut(key)) {
+            Some(text) => {
+                text.push_str(more);
+                true
+            }
+            None => false,
+        }
     }
 }
+
+/// More columns than any of Azure's tables has.
+const MAX_COLUMNS: usize = 32;
 
 /// The columns of a header with its line of dashes.
 fn columns(header: &str, dashes: &str) -> Option<Vec<Column>> {
@@ -135,6 +143,10 @@ fn columns(header: &str, dashes: &str) -> Option<Vec<Column>> {
             starts.push(at);
         }
         before = c;
+        // No such table has more; a line of nothing but dashes and blanks shall not cost more than its length.
+        if starts.len() > MAX_COLUMNS {
+            return None;
+        }
     }
     let header: Vec<char> = header.chars().collect();
     let named = starts.iter().enumerate().map(|(at, start)| {

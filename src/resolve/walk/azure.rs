@@ -7,7 +7,7 @@ use super::super::hosts::{Owner, nic_address, nic_subnet, primary_of, subnet_of}
 use super::super::nsg;
 use super::super::question::Protocol;
 use super::{Packet, Sender, State, Walker};
-use crate::control_plane::{DomainOwner, is_private_address, same_tenant};
+use crate::control_plane::{is_private_address, same_tenant};
 use crate::model::{
     AppliancePolicy, DestinationNat, Entity, ForwardedTraffic, LinkRole, LoadBalancerSku,
     PRIVATE_SUBNETS_DEFAULT, PeeringType, ResourceId, RouteNextHopType, SecurityRuleDirection, Snat,
@@ -249,20 +249,14 @@ impl Walker<'_> {
         let Some(subscription) = plane.subscriptions[vnet] else {
             return self.drop_at(at, unsupported, Decision::stated(Rule::UDR_7));
         };
-        let domain = &plane.domains[subscription.domain];
-        match domain.vpn.first() {
-            Some(vpn)
-                if domain.route_server.is_none()
-                    && domain.express_route.is_empty()
-                    && matches!(domain.owner, DomainOwner::VirtualNetwork(_)) =>
-            {
-                let vpn = *vpn;
+        match plane.domains[subscription.domain].designated_vpn() {
+            Some(vpn) => {
                 if let Err((reason, decision)) = self.towards_gateway(at, vnet, subscription.domain, packet) {
                     return self.drop_at(at, reason, decision);
                 }
                 self.gateway_forward(at, vpn, packet)
             }
-            _ => self.drop_at(at, unsupported, Decision::decided(Rule::UDR_6)),
+            None => self.drop_at(at, unsupported, Decision::decided(Rule::UDR_6)),
         }
     }
 

@@ -225,7 +225,7 @@ impl Walker<'_> {
             return Next::To(vec![self.end(place, packet, no_route, &[Decision::stated(Rule::UDR_7)])]);
         };
         let served = plane.subscriptions.iter().enumerate().any(|(v, subscription)| {
-            subscription.map(|s| s.domain) == Some(domain)
+            subscription.is_some_and(|s| plane.domains[s.domain].has_gateway(gateway))
                 && document.virtual_networks[v]
                     .address_space
                     .iter()
@@ -288,21 +288,22 @@ impl Walker<'_> {
                             walker.user_route(at, vnet, None, table, route, packet)
                         }
                         LocalKind::Peering { half, remote: Some(remote), .. } => {
-                            match walker.enter_spoke(at, vnet, half, remote, packet) {
+                            match walker.enter_spoke(at, (gateway, vnet), half, remote, packet) {
                                 Err(dropped) => dropped,
                                 Ok(()) => Next::To(vec![walker.deliver(remote, packet)]),
                             }
                         }
                         LocalKind::PrivateEndpoint { endpoint } => {
                             let far = walker.peer_of_endpoint(vnet, endpoint);
-                            let entered =
-                                far.map(|(half, remote)| walker.enter_spoke(at, vnet, half, remote, packet));
+                            let entered = far.map(|(half, remote)| {
+                                walker.enter_spoke(at, (gateway, vnet), half, remote, packet)
+                            });
                             match entered {
                                 Some(Err(dropped)) => dropped,
                                 _ => Next::To(vec![walker.private_endpoint(endpoint, packet)]),
                             }
                         }
-                        LocalKind::ConnectedGroup { remote } if !walker.is_served(vnet, remote) => {
+                        LocalKind::ConnectedGroup { remote } if !walker.is_served(gateway, remote) => {
                             walker.no_transit(at, vnet, Rule::PEER_8)
                         }
                         kind => walker.system_route(at, vnet, &kind, prefix, packet),
@@ -316,22 +317,22 @@ impl Walker<'_> {
     fn enter_spoke(
         &mut self,
         at: usize,
-        vnet: usize,
+        (gateway, vnet): (usize, usize),
         half: usize,
         remote: usize,
         packet: Packet,
     ) -> Result<(), Next> {
-        if !self.is_served(vnet, remote) {
+        if !self.is_served(gateway, remote) {
             return Err(self.no_transit(at, vnet, Rule::PEER_8));
         }
         self.cross(at, vnet, half, packet, false)
             .map_err(|(reason, decision)| self.drop_at(at, reason, decision))
     }
 
-    /// Whether another network uses the gateways of this one (PEER-6).
-    fn is_served(&self, vnet: usize, other: usize) -> bool {
-        let domain = |v: usize| self.world.plane.subscriptions[v].map(|s| s.domain);
-        domain(vnet) == domain(other)
+    /// Whether a network uses this gateway (PEER-6).
+    fn is_served(&self, gateway: usize, network: usize) -> bool {
+        let plane = self.world.plane;
+        plane.subscriptions[network].is_some_and(|s| plane.domains[s.domain].has_gateway(gateway))
     }
 
     /// From one branch towards another: an appliance's injected route is followed; VPN to VPN passes where both run BGP

@@ -9,7 +9,7 @@ use super::{
     Row, connected_halves, find_subnet, find_vnet, host_prefix, is_default_route, reverse_half, same_region,
 };
 use crate::model::{
-    CircuitSkuTier, Connection, ConnectionType, CrossTenantLinks, Document, EffectiveNextHopType, Era,
+    Asn, CircuitSkuTier, Connection, ConnectionType, CrossTenantLinks, Document, EffectiveNextHopType, Era,
     ExpressRouteCircuit, GatewayType, HubRoutingPreference, HubVirtualNetworkConnection, Limits, LinkRole,
     PeeringType, ResourceId, RouteServer, VirtualHub, VirtualNetwork, VirtualNetworkGateway, VpnType,
 };
@@ -45,15 +45,8 @@ pub struct GatewayMember {
 pub fn gateway_members(document: &Document, subnet: &ResourceId, prefix: &IpNet) -> Vec<GatewayMember> {
     let Some((vnet, _)) = find_subnet(document, subnet) else { return Vec::new() };
     let offer = offered(document, vnet);
-    let found = offer.routes.into_iter().find(|r| r.prefix == prefix.trunc());
+    let found = offer.into_iter().find(|r| r.prefix == prefix.trunc());
     found.map_or_else(Vec::new, |r| r.members)
-}
-
-/// What a network's gateways offer it.
-pub(super) struct Offer {
-    pub(super) from_hub: bool,
-    /// One per prefix.
-    pub(super) routes: Vec<OfferedRoute>,
 }
 
 pub(super) struct OfferedRoute {
@@ -171,12 +164,10 @@ pub(super) fn hub_prefix_row(document: &Document, vnet: &VirtualNetwork) -> Opti
 }
 
 /// Every gateway route offered to a network, one per prefix, before the filters of the receiver.
-pub(super) fn offered(document: &Document, vnet: &VirtualNetwork) -> Offer {
+pub(super) fn offered(document: &Document, vnet: &VirtualNetwork) -> Vec<OfferedRoute> {
     match domain(document, vnet) {
-        Domain::Nobody => Offer { from_hub: false, routes: Vec::new() },
-        Domain::Hub { hub, connection } => {
-            Offer { from_hub: true, routes: hub_routes(document, vnet, hub, connection) }
-        }
+        Domain::Nobody => Vec::new(),
+        Domain::Hub { hub, connection } => hub_routes(document, vnet, hub, connection),
         Domain::Network { home, transit } => {
             let server = route_server_of(document, home);
             let mut learned = Vec::new();
@@ -191,9 +182,9 @@ pub(super) fn offered(document: &Document, vnet: &VirtualNetwork) -> Offer {
                 }
             }
             if let Some(server) = server {
-                learned.extend(injected(server));
+                learned.extend(injected(document, server));
             }
-            Offer { from_hub: false, routes: choose(learned, server) }
+            choose(learned, server)
         }
     }
 }
@@ -205,44 +196,59 @@ fn hub_routes(
     hub: &VirtualHub,
     connection: &HubVirtualNetworkConnection,
 ) -> Vec<OfferedRoute> {
-    let mut prefixes: Vec<IpNet> = Vec::new();
+    // A network's space by its own connection, path length 0; what the hub is declared to know, by its AS path.
+    let mut heard: Vec<(IpNet, usize, Vec<IpAddr>)> = Vec::new();
     for other in &hub.virtual_network_connections {
-        if other.remote_virtual_network == vnet.id {
-            continue;
-        }
         if let Some(far) = find_vnet(document, &other.remote_virtual_network) {
-            prefixes.extend(far.address_space.iter().map(IpNet::trunc));
+            let printed = &hub.route_next_hop_addresses;
+            heard.extend(far.address_space.iter().map(|p| (p.trunc(), 0, printed.clone())));
         }
     }
-    prefixes.extend(hub.learned_routes.iter().map(|r| r.prefix.trunc()));
-    // V6-4.
-    prefixes.retain(|p| p.addr().is_ipv4());
-    if !connection.enable_internet_security {
-        prefixes.retain(|p| !is_default_route(p));
+    for route in &hub.learned_routes {
+        let printed = route.next_hop.map_or_else(|| hub.route_next_hop_addresses.clone(), |ip| vec![ip]);
+        heard.push((route.prefix.trunc(), route.as_path.len(), printed));
     }
+    // V6-4; VWAN-5: never what is equal to or inside the spoke's own space; VWAN-4.
+    heard.retain(|(p, ..)| p.addr().is_ipv4());
+    heard.retain(|(p, ..)| !vnet.address_space.iter().any(|own| own.contains(p)));
+    if !connection.enable_internet_security {
+        heard.retain(|(p, ..)| !is_default_route(p));
+    }
+    let mut prefixes: Vec<IpNet> = heard.iter().map(|(p, ..)| *p).collect();
     prefixes.sort();
     prefixes.dedup();
-    let mut addresses = hub.route_next_hop_addresses.clone();
-    addresses.sort();
-    addresses.dedup();
-    prefixes
-        .into_iter()
-        .map(|prefix| OfferedRoute {
-            prefix,
-            addresses: addresses.clone(),
-            members: vec![GatewayMember {
-                kind: GatewayKind::VirtualHub,
-                gateway: hub.id.clone(),
-                connection: None,
-                next_hop: None,
-            }],
-        })
-        .collect()
+    let mut routes = Vec::new();
+    for prefix in prefixes {
+        // VWAN-6, as far as it is declared: the shorter path, then all of them.
+        let here: Vec<_> = heard.iter().filter(|(p, ..)| *p == prefix).collect();
+        let least = here.iter().map(|(_, path, _)| *path).min();
+        let mut addresses: Vec<IpAddr> = here
+            .iter()
+            .filter(|(_, path, _)| Some(*path) == least)
+            .flat_map(|(_, _, printed)| printed.iter().copied())
+            .collect();
+        addresses.sort();
+        addresses.dedup();
+        let members = vec![GatewayMember {
+            kind: GatewayKind::VirtualHub,
+            gateway: hub.id.clone(),
+            connection: None,
+            next_hop: None,
+        }];
+        routes.push(OfferedRoute { prefix, addresses, members });
+    }
+    routes
 }
 
-/// What a Route Server learned from appliances; IPv4 only (ARS-2, ARS-14).
-fn injected(server: &RouteServer) -> Vec<Learned> {
-    let v4 = server.learned_routes.iter().filter(|r| r.prefix.addr().is_ipv4());
+/// What a Route Server learned from appliances (ARS-2); IPv4 only (ARS-14), no loop (BGP-5), no number 0 (BGP-6), and
+/// nothing of a peer that told more than 1,000 routes (ARS-12).
+fn injected(document: &Document, server: &RouteServer) -> Vec<Learned> {
+    let told = |peer: Option<IpAddr>| server.learned_routes.iter().filter(|r| r.next_hop == peer).count();
+    let v4 = server.learned_routes.iter().filter(|r| {
+        r.prefix.addr().is_ipv4()
+            && !r.as_path.iter().any(|asn| *asn == Asn::AZURE_GATEWAY || asn.0 == 0)
+            && (document.knobs.limits == Limits::LintOnly || told(r.next_hop) <= 1_000)
+    });
     v4.map(|route| Learned {
         prefix: route.prefix.trunc(),
         member: GatewayMember {
@@ -315,20 +321,28 @@ fn session_limit(circuit: &ExpressRouteCircuit, v4: bool) -> usize {
     }
 }
 
-/// What arrives over one link of a circuit's private peering, with the AS path's length, after sessions over their
-/// limit have dropped (ER-4, FT-4, BGP-9).
-fn session(document: &Document, circuit: &ExpressRouteCircuit, link: LinkRole) -> Vec<(IpNet, usize)> {
+/// What arrives over one link of a circuit's private peering, with its AS path, after sessions over their limit have
+/// dropped (ER-4, FT-4, BGP-9).
+fn session<'a>(
+    document: &'a Document,
+    circuit: &ExpressRouteCircuit,
+    link: LinkRole,
+) -> Vec<(IpNet, &'a [Asn])> {
     if circuit.peering(PeeringType::AzurePrivatePeering).is_none() || !circuit.link(link).up {
         return Vec::new();
     }
-    let mut heard: Vec<(IpNet, usize)> = Vec::new();
+    let mut heard: Vec<(IpNet, &[Asn])> = Vec::new();
     for site in &document.on_premises_sites {
         for advertisement in &site.advertisements {
             let here = advertisement.over == circuit.id
                 && advertisement.peering == PeeringType::AzurePrivatePeering
                 && advertisement.link.is_none_or(|l| l == link);
             if here {
-                let path = advertisement.as_path.len();
+                // BGP-5.
+                if advertisement.as_path.contains(&Asn::MICROSOFT_EDGE) {
+                    continue;
+                }
+                let path = advertisement.as_path.as_slice();
                 heard.extend(advertisement.prefixes.iter().map(|p| (p.trunc(), path)));
             }
         }
@@ -345,6 +359,11 @@ fn session(document: &Document, circuit: &ExpressRouteCircuit, link: LinkRole) -
         }
     }
     heard
+}
+
+/// The length of a path that came over Microsoft's edge, which adds its own number.
+fn over_the_edge(path: &[Asn]) -> usize {
+    path.len() + usize::from(path.first() != Some(&Asn::MICROSOFT_EDGE))
 }
 
 /// ER-12: whether a gateway takes traffic of other networks on its circuits.
@@ -374,8 +393,10 @@ fn express_route(
     };
     for route in &gateway.learned_routes {
         let over = route.connection.as_ref().and_then(|id| document.connections.iter().find(|c| c.id == *id));
-        if over.is_none_or(|c| express_route_is_up(document, home, c)) {
-            learned.push(entry(route.prefix, over, route.as_path.len()));
+        // BGP-5.
+        let looped = route.as_path.contains(&gateway.asn);
+        if !looped && over.is_none_or(|c| express_route_is_up(document, home, c)) {
+            learned.push(entry(route.prefix, over, over_the_edge(&route.as_path)));
         }
     }
     for connection in connections_of(document, gateway, ConnectionType::ExpressRoute) {
@@ -385,11 +406,14 @@ fn express_route(
         let Some(circuit) = circuit_of(document, connection) else { continue };
         for link in LinkRole::BOTH {
             for (prefix, path) in session(document, circuit, link) {
-                learned.push(entry(prefix, Some(connection), path));
+                // BGP-5, at the gateway.
+                if !path.contains(&gateway.asn) {
+                    learned.push(entry(prefix, Some(connection), over_the_edge(path)));
+                }
             }
         }
-        // ER-12: the spaces of other networks on the circuit, where both gateways allow it. Choice: their AS path is
-        // the far gateway's number, as a site's with one router is the site's.
+        // ER-12: the spaces of other networks on the circuit, where both gateways allow it, with the edge's number
+        // alone in their path (BGP-11).
         for other in &document.connections {
             let far =
                 document.virtual_network_gateways.iter().find(|g| g.id == other.virtual_network_gateway);
@@ -463,7 +487,8 @@ fn vpn(document: &Document, gateway: &VirtualNetworkGateway) -> Vec<Learned> {
     };
     for route in &gateway.learned_routes {
         let over = route.connection.as_ref().and_then(|id| document.connections.iter().find(|c| c.id == *id));
-        if over.is_none_or(|c| c.connected) {
+        // BGP-5.
+        if over.is_none_or(|c| c.connected) && !route.as_path.contains(&gateway.asn) {
             learned.push(entry(route.prefix, over, false, route.as_path.len()));
         }
     }
@@ -487,7 +512,8 @@ fn vpn(document: &Document, gateway: &VirtualNetworkGateway) -> Vec<Learned> {
         let mut heard: Vec<(IpNet, usize)> = Vec::new();
         for site in &document.on_premises_sites {
             for advertisement in &site.advertisements {
-                if advertisement.over == connection.id || advertisement.over == local.id {
+                let looped = advertisement.as_path.contains(&gateway.asn);
+                if !looped && (advertisement.over == connection.id || advertisement.over == local.id) {
                     let path = advertisement.as_path.len();
                     let v4 = advertisement.prefixes.iter().filter(|p| p.addr().is_ipv4());
                     heard.extend(v4.map(|p| (p.trunc(), path)));
@@ -518,9 +544,24 @@ fn vpn(document: &Document, gateway: &VirtualNetworkGateway) -> Vec<Learned> {
     for connection in connections_of(document, gateway, ConnectionType::Vnet2Vnet) {
         let far = document.virtual_network_gateways.iter().find(|g| g.id == connection.peer);
         let Some(far) = far.filter(|_| connection.connected) else { continue };
-        let bgp = speaks_bgp(gateway, connection);
+        // Each direction is a connection of its own; BGP runs where both ends run it.
+        let back: Vec<&Connection> = document
+            .connections
+            .iter()
+            .filter(|c| c.connected && c.virtual_network_gateway == far.id && c.peer == gateway.id)
+            .collect();
+        if back.is_empty() {
+            continue;
+        }
+        let bgp = speaks_bgp(gateway, connection) && back.iter().any(|c| speaks_bgp(far, c));
         if let Some(far_home) = find_vnet(document, &far.virtual_network) {
-            for prefix in advertised_space(document, far_home) {
+            // PEER-7: a Basic gateway speaks for its own network alone.
+            let space = if is_basic_vpn(far) {
+                far_home.address_space.iter().map(IpNet::trunc).collect()
+            } else {
+                advertised_space(document, far_home)
+            };
+            for prefix in space {
                 learned.push(entry(prefix, Some(connection), !bgp, usize::from(bgp)));
             }
         }

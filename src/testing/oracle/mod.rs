@@ -464,32 +464,21 @@ fn gateway_rows(document: &Document, vnet: &VirtualNetwork, hide_peers: bool) ->
         }
     }
     near.extend(connected_group_rows(document, vnet).into_iter().map(|r| r.prefix));
-    let own: Vec<IpNet> = vnet.address_space.iter().map(IpNet::trunc).collect();
+    near.extend(gateways::hub_prefix_row(document, vnet).map(|r| r.prefix));
+    near.extend(vnet.address_space.iter().map(IpNet::trunc));
     let by_space = document.knobs.bgp_shadow == BgpShadow::ByAddressSpace;
-    let offer = gateways::offered(document, vnet);
     let mut rows = Vec::new();
-    for route in offer.routes {
-        let inside = |spaces: &[IpNet]| spaces.iter().any(|space| within(&route.prefix, space));
-        let mut eligible = true;
-        if by_space {
-            // SEL-6: refused where it is equal to or inside the receiver's own or directly peered space: absent.
-            // A hub looks at the own space only (VWAN-5); SEL-5 still protects the peers, so there it is Invalid.
-            if inside(&own) || (!offer.from_hub && inside(&near)) {
-                continue;
-            }
-            if offer.from_hub {
-                eligible = !inside(&near)
-                    && !gateways::hub_prefix_row(document, vnet)
-                        .iter()
-                        .any(|r| within(&route.prefix, &r.prefix));
-            }
+    for route in gateways::offered(document, vnet) {
+        // SEL-6: refused where it is equal to or inside the receiver's own or directly peered space: absent. Gateways,
+        // Route Server and hubs alike; the hub's own prefix is a protected row too (VWAN-2).
+        if by_space && near.iter().any(|space| within(&route.prefix, space)) {
+            continue;
         }
         rows.push(Row {
             prefix: route.prefix,
             source: RouteSource::VirtualNetworkGateway,
             hop: EffectiveNextHopType::VirtualNetworkGateway,
             addresses: route.addresses,
-            eligible,
             ..Row::system(route.prefix, EffectiveNextHopType::VirtualNetworkGateway)
         });
     }

@@ -248,6 +248,7 @@ fn csp_sites(document: &mut Document, through: bool, routes: &Claims, links: [bo
             prefix: v4(10, 70, 0, 0, 16),
             next_hop,
             local_preference: 200,
+            tenant: None,
         });
     }
     document.on_premises_sites.push(customer);

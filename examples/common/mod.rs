@@ -1,0 +1,222 @@
+//! What the examples share: reading files, naming places.
+//!
+//! The library never opens a file; this is the part that does.
+
+#![allow(dead_code, reason = "no example uses all of it")]
+
+use std::error::Error;
+use std::ffi::OsStr;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use azroute::import::{ImportError, ImportReport, Importer};
+use azroute::model::{Document, ResourceId, Topology, TopologyError};
+use serde_json::Value;
+
+/// Why an example gave up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExampleError {
+    /// The command line makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// A file cannot be read.
+    #[error("`{path}`: {source}")]
+    Io {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// The importer refused a file.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// An azroute document has a mistake.
+    #[error("`{name}`: {reason}")]
+    Document { name: String, reason: String },
+    /// The files together make no sense.
+    #[error("what was imported cannot be right: {}", list(.0.problems()))]
+    Topology(#[from] TopologyError),
+    /// No place is called that.
+    #[error("no subnet or network interface is called `{0}`")]
+    NoSuchPlace(String),
+    /// Several places are called that.
+    #[error("`{name}` names {} places:{}", .candidates.len(), list(.candidates))]
+    AmbiguousPlace { name: String, candidates: Vec<ResourceId> },
+}
+
+fn list(items: &[impl Display]) -> String {
+    items.iter().map(|item| format!("\n  {item}")).collect()
+}
+
+/// The sample environment of this repository.
+pub(crate) fn sample() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/provider")
+}
+
+/// Reads files, and every `.json` file of folders, into one topology.
+///
+/// A file that stands in a folder and holds no resources, such as a route table read from Azure, is skipped with a note;
+/// a file named by itself must be readable. azroute documents are laid over what the other files say, member by member:
+/// `{"id": "…", "tenant": "blue"}` gives an imported virtual network its tenant and leaves the rest.
+pub(crate) fn load(paths: &[PathBuf]) -> Result<(Topology, ImportReport), ExampleError> {
+    let mut loader = Loader { importer: Importer::new(), documents: Vec::new() };
+    for path in paths {
+        loader.add(path, path)?;
+    }
+    let (document, report) = loader.importer.into_document();
+    let document = lay_over(document, &loader.documents)?;
+    Ok((Topology::new(document)?, report))
+}
+
+struct Loader {
+    importer: Importer,
+    documents: Vec<(String, Value)>,
+}
+
+impl Loader {
+    fn add(&mut self, root: &Path, path: &Path) -> Result<(), ExampleError> {
+        let io = |source| ExampleError::Io { path: path.to_owned(), source };
+        if path.is_dir() {
+            let entries = std::fs::read_dir(path).map_err(io)?;
+            let mut children =
+                entries.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>().map_err(io)?;
+            children.sort();
+            for child in children {
+                if child.is_dir() || child.extension() == Some(OsStr::new("json")) {
+                    self.add(root, &child)?;
+                }
+            }
+            return Ok(());
+        }
+        let bytes = std::fs::read(path).map_err(io)?;
+        let name = path.display().to_string();
+        if let Ok(value) = serde_json::from_slice::<Value>(&bytes)
+            && value.get("schema_version").is_some()
+        {
+            self.documents.push((name, value));
+            return Ok(());
+        }
+        match self.importer.add(&name, &bytes) {
+            Ok(_) => Ok(()),
+            Err(error) if root != path => {
+                eprintln!("note: skipped {error}");
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Lays documents over an imported one.
+fn lay_over(document: Document, documents: &[(String, Value)]) -> Result<Document, ExampleError> {
+    let wrong = |name: &str, error: &serde_json::Error| ExampleError::Document {
+        name: name.to_owned(),
+        reason: error.to_string(),
+    };
+    let mut whole = serde_json::to_value(document).map_err(|error| wrong("the import", &error))?;
+    for (name, value) in documents {
+        // A mistake in one file is reported for that file, before anything is merged.
+        serde_json::from_value::<Document>(value.clone()).map_err(|error| wrong(name, &error))?;
+        merge(&mut whole, value);
+    }
+    serde_json::from_value(whole).map_err(|error| wrong("the merged document", &error))
+}
+
+/// Objects are merged member by member, lists of resources by their key; anything else is replaced.
+fn merge(old: &mut Value, new: &Value) {
+    match (old, new) {
+        (Value::Object(old), Value::Object(new)) => {
+            for (name, value) in new {
+                match old.get_mut(name) {
+                    Some(there) => merge(there, value),
+                    None => {
+                        old.insert(name.clone(), value.clone());
+                    }
+                }
+            }
+        }
+        (Value::Array(old), Value::Array(new)) if new.iter().all(|item| key(item).is_some()) => {
+            for item in new {
+                match old.iter_mut().find(|there| key(there) == key(item)) {
+                    Some(there) => merge(there, item),
+                    None => old.push(item.clone()),
+                }
+            }
+        }
+        (old, new) => *old = new.clone(),
+    }
+}
+
+/// What tells resources of one list apart, in lower case.
+fn key(item: &Value) -> Option<String> {
+    ["id", "name", "community", "peering_type"]
+        .into_iter()
+        .find_map(|member| item.get(member)?.as_str())
+        .map(str::to_ascii_lowercase)
+}
+
+/// Says on standard error what the import could not use.
+pub(crate) fn note(report: &ImportReport) {
+    for warning in report.warnings.iter().take(5) {
+        eprintln!("note: {warning}");
+    }
+    if report.warnings.len() > 5 {
+        eprintln!("note: … and {} more warnings", report.warnings.len() - 5);
+    }
+    for reference in report.unresolved.iter().take(5) {
+        eprintln!("note: {reference}");
+    }
+    if report.unresolved.len() > 5 {
+        eprintln!("note: … and {} more references to what was not exported", report.unresolved.len() - 5);
+    }
+}
+
+/// The subnet that `name` means: a subnet's id or the end of one, or that of a network interface in it.
+pub(crate) fn find_subnet(topology: &Topology, name: &str) -> Result<ResourceId, ExampleError> {
+    let document = topology.document();
+    let subnets = document
+        .virtual_networks
+        .iter()
+        .flat_map(|vnet| vnet.subnets.iter().map(|subnet| vnet.subnet_id(&subnet.name)))
+        .map(|id| (id.clone(), id));
+    let interfaces = document.network_interfaces.iter().filter_map(|nic| {
+        let subnet = nic.ip_configurations.first()?.subnet.clone();
+        Some((nic.id.clone(), subnet))
+    });
+    let mut found: Vec<(ResourceId, ResourceId)> =
+        subnets.chain(interfaces).filter(|(id, _)| ends_with(id.as_str(), name)).collect();
+    if let Some(exact) = found.iter().position(|(id, _)| id.as_str().eq_ignore_ascii_case(name)) {
+        found = vec![found.swap_remove(exact)];
+    }
+    match found.as_slice() {
+        [(_, subnet)] => Ok(subnet.clone()),
+        [] => Err(ExampleError::NoSuchPlace(name.to_owned())),
+        _ => Err(ExampleError::AmbiguousPlace {
+            name: name.to_owned(),
+            candidates: found.into_iter().map(|(id, _)| id).collect(),
+        }),
+    }
+}
+
+/// Whether the last segments of `id` are `name`, without regard to case.
+fn ends_with(id: &str, name: &str) -> bool {
+    let (id, name) = (id.to_ascii_lowercase(), name.to_ascii_lowercase());
+    id.strip_suffix(&name).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+}
+
+/// Prints an error with its causes, for `main`.
+pub(crate) fn fail(error: &(dyn Error + 'static)) -> ExitCode {
+    eprintln!("error: {error}");
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        eprintln!("  because: {inner}");
+        cause = inner.source();
+    }
+    ExitCode::FAILURE
+}
+
+/// A title with a line under it.
+pub(crate) fn title(text: impl Display) -> String {
+    let text = text.to_string();
+    format!("{text}\n{}", "-".repeat(text.chars().count()))
+}

@@ -175,10 +175,16 @@ fn vpn_8_an_active_active_gateway_prints_both_instances() {
 
 #[test]
 fn vpn_13_ipv4_only() {
-    let built = branch(vpn(), "six", "fd60::/48");
-    let found = build(built);
+    let six = |d: &mut azroute::model::Document| {
+        d.virtual_networks[0].address_space.push(net("fd00:1::/48"));
+        d.local_network_gateways[0].address_prefixes = nets(&["fd61::/48"]);
+    };
+    let built = build(branch(vpn(), "six", "fd60::/48").configure(six));
+    let rows = built.effective_routes(&"v/subnets/s".into()).unwrap().rows();
+    assert!(rows.iter().any(|row| row.prefix == net("10.60.0.0/16")));
+    assert!(rows.iter().all(|row| ![net("fd60::/48"), net("fd61::/48")].contains(&row.prefix)));
     assert!(
-        found.findings().iter().any(|f| f.code == FindingCode::RoutesRefused && f.rule == Some(Rule::VPN_13))
+        built.findings().iter().any(|f| f.code == FindingCode::RoutesRefused && f.rule == Some(Rule::VPN_13))
     );
 }
 

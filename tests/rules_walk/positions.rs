@@ -194,3 +194,52 @@ fn sel_13_no_route_at_all_is_said_so() {
     assert_eq!(*answer.next_hop(), NextHop::NoRoute);
     assert_eq!(answer.disposition().kind(), DispositionKind::Dropped);
 }
+
+#[test]
+fn pe_6_a_private_endpoint_answers_past_the_appliance() {
+    let built = |snat| {
+        let nva = azroute::model::NetworkVirtualAppliance::new("nva", ["fw".into()]);
+        let endpoint = azroute::model::PrivateEndpoint {
+            id: "pe".into(),
+            subnet: "v/subnets/pe".into(),
+            private_ip_addresses: vec![ip("10.0.3.4")],
+            ..Default::default()
+        };
+        routes(base(), "rt", &[("10.0.3.4/32", NVA)], &["v/subnets/s"])
+            .subnet("v", "pe", "10.0.3.0/24")
+            .with(endpoint)
+            .with(azroute::model::NetworkVirtualAppliance { snat, ..nva })
+    };
+    let without = build(built(azroute::model::Snat::None)).resolve_pair("vm", ip("10.0.3.4")).unwrap();
+    assert_end(without.forward(), "PrivateEndpoint(pe)");
+    assert_way(without.forward(), "vm > nva > pe");
+    assert_way(without.reply().unwrap(), "pe > vm");
+    assert_eq!(without.asymmetries()[0].rule, azroute::rule::Rule::PE_6);
+    let with = build(built(azroute::model::Snat::All)).resolve_pair("vm", ip("10.0.3.4")).unwrap();
+    assert!(with.returns(), "{:?}", with.replies());
+    assert_eq!(with.replies().len(), 2, "the appliance answers for the endpoint");
+}
+
+#[test]
+fn se_2_a_service_endpoint_is_an_end_of_its_own() {
+    let tag =
+        azroute::model::ServiceTag { name: "Storage".into(), address_prefixes: nets(&["198.51.100.0/24"]) };
+    let built = base().with(tag).configure_subnet("v/subnets/s", |s| {
+        s.service_endpoints.push(azroute::model::ServiceEndpoint::new("Microsoft.Storage"));
+    });
+    assert_end(&ask(built, "vm", "198.51.100.7"), "ServiceEndpoint(Microsoft.Storage)");
+}
+
+#[test]
+fn enc_2_a_tunnel_to_nowhere_is_down() {
+    let end =
+        |node: &str, prefix: &str| azroute::model::TunnelEnd { node: node.into(), prefixes: nets(&[prefix]) };
+    let tunnel = azroute::model::OverlayTunnel {
+        id: "t".into(),
+        a: end("fw", "10.0.0.0/16"),
+        b: end("gone", "10.77.0.0/16"),
+        encrypted: true,
+    };
+    let built = routes(base(), "rt", &[("10.77.0.0/16", NVA)], &["v/subnets/s"]).with(tunnel);
+    assert_end(&ask(built, "vm", "10.77.0.1"), "Drop(ConnectionDown, t)");
+}

@@ -8,11 +8,12 @@
 mod offers;
 mod on_premises;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::model::{Asn, HubRoutingPreference, ResourceId};
+use crate::model::{Asn, HubRoutingPreference, LinkRole, PeeringType, ResourceId};
 use crate::rule::Rule;
 
 pub(crate) use offers::{converge, is_default_route, is_private_address, same_region, same_tenant};
@@ -29,8 +30,10 @@ pub(crate) struct ControlPlane {
     pub(crate) printed_next_hops: Vec<Vec<IpAddr>>,
     /// What places outside Azure know.
     pub(crate) on_premises: OnPremises,
-    /// Prefixes that customers advertise on Microsoft peering and Azure accepts (MSP-13), by circuit.
-    pub(crate) microsoft_peering: Vec<(IpNet, usize)>,
+    /// Prefixes that customers advertise on Microsoft peering and Azure accepts (MSP-13).
+    pub(crate) microsoft_peering: Vec<PublicPrefix>,
+    /// Sessions of circuits that an exceeded limit took down (ER-4, MSP-5).
+    pub(crate) down_sessions: BTreeSet<Session>,
     /// What happened on the way: sessions that dropped, routes that were refused.
     pub(crate) events: Vec<Event>,
 }
@@ -124,9 +127,47 @@ pub(crate) struct Links {
 }
 
 impl Links {
+    /// One link alone.
+    pub(crate) fn only(link: LinkRole) -> Self {
+        Self { primary: link == LinkRole::Primary, secondary: link == LinkRole::Secondary }
+    }
+
+    /// These and those.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self { primary: self.primary || other.primary, secondary: self.secondary || other.secondary }
+    }
+
+    /// The links, primary first.
+    pub(crate) fn roles(self) -> impl Iterator<Item = LinkRole> {
+        let on = move |link: &LinkRole| match link {
+            LinkRole::Primary => self.primary,
+            LinkRole::Secondary => self.secondary,
+        };
+        LinkRole::BOTH.into_iter().filter(on)
+    }
+
     pub(crate) fn any(self) -> bool {
         self.primary || self.secondary
     }
+}
+
+/// One BGP session of a circuit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Session {
+    pub(crate) circuit: usize,
+    pub(crate) peering: PeeringType,
+    pub(crate) link: LinkRole,
+    pub(crate) ipv6: bool,
+}
+
+/// A customer's public prefix, as Microsoft's edge chooses among circuits (MSP-7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PublicPrefix {
+    pub(crate) prefix: IpNet,
+    pub(crate) circuit: usize,
+    pub(crate) links: Links,
+    /// Length of the AS path without private numbers, which Microsoft strips (MSP-6).
+    pub(crate) path: usize,
 }
 
 /// Something the control plane noticed.

@@ -1,12 +1,15 @@
 //! What each gateway, Route Server and hub offers to the networks it serves.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::on_premises;
-use super::{ControlPlane, Domain, DomainOwner, Event, EventKind, Links, Offer, Subscription, Transit, Via};
+use super::{
+    ControlPlane, Domain, DomainOwner, Event, EventKind, Links, Offer, PublicPrefix, Session, Subscription,
+    Transit, Via,
+};
 use crate::model::{
     Advertisement, Asn, CircuitSkuTier, Connection, ConnectionType, CrossTenantLinks, Entity,
     ExpressRouteCircuit, GatewayType, HubRoutingPreference, Limits, LinkRole, PUBLIC_PEERING_CLOSED,
@@ -36,6 +39,9 @@ pub(crate) fn converge(topology: &Topology) -> ControlPlane {
     }
     plane.microsoft_peering = build.microsoft_peering();
     plane.events = std::mem::take(&mut build.events);
+    if topology.document().knobs.limits == Limits::Enforce {
+        plane.down_sessions = std::mem::take(&mut build.exceeded);
+    }
     plane.on_premises = on_premises::build(topology, &plane, &build.served);
     plane
 }
@@ -50,7 +56,8 @@ pub(super) struct Builder<'t> {
     /// Virtual networks whose space a gateway advertises: its own and those that use it (PEER-6).
     pub(super) served: BTreeMap<usize, Vec<usize>>,
     events: Vec<Event>,
-    checked_sessions: HashMap<(usize, PeeringType, LinkRole, bool), bool>,
+    /// Sessions whose limit was found exceeded.
+    exceeded: BTreeSet<Session>,
 }
 
 impl<'t> Builder<'t> {
@@ -74,7 +81,7 @@ impl<'t> Builder<'t> {
             advertisements,
             served: BTreeMap::new(),
             events: Vec::new(),
-            checked_sessions: HashMap::new(),
+            exceeded: BTreeSet::new(),
         }
     }
 
@@ -462,7 +469,7 @@ impl<'t> Builder<'t> {
             if count <= limit {
                 continue;
             }
-            let first = self.checked_sessions.insert((circuit_ix, peering, link, family), true).is_none();
+            let first = self.exceeded.insert(Session { circuit: circuit_ix, peering, link, ipv6: family });
             let down = document.knobs.limits == Limits::Enforce;
             if first {
                 let session = format!("{} session of {}", link.as_str(), peering.as_str());
@@ -558,11 +565,12 @@ impl<'t> Builder<'t> {
                 if advertisement.as_path.contains(&gateway.asn) {
                     continue;
                 }
-                let routes = advertisement.prefixes.iter().filter(|prefix| prefix.addr().is_ipv4());
+                let routes = advertisement.prefixes.iter();
                 bgp.extend(routes.map(|p| learned(p.trunc(), advertisement.as_path.clone())));
             }
         }
-        let count = bgp.iter().map(|o| o.prefix).collect::<HashSet<_>>().len();
+        let v4 = bgp.iter().map(|o| o.prefix).filter(|p| p.addr().is_ipv4());
+        let count = v4.collect::<HashSet<_>>().len();
         if count > 4_000 {
             let detail = format!("{count} prefixes over the connection, at most 4000 are accepted");
             self.event(EventKind::PrefixLimit, &connection.id, Rule::VPN_4, detail);
@@ -752,24 +760,31 @@ impl<'t> Builder<'t> {
 
     /// Public prefixes that customers advertise on Microsoft peering and Azure accepts: validated, not default, not
     /// private (MSP-3, MSP-4), within the limit (MSP-5).
-    fn microsoft_peering(&mut self) -> Vec<(IpNet, usize)> {
+    fn microsoft_peering(&mut self) -> Vec<PublicPrefix> {
         let document = self.topology.document();
         let mut accepted = Vec::new();
         for (c, circuit) in document.express_route_circuits.iter().enumerate() {
             self.public_peering_era(circuit);
             let Some(peering) = circuit.peering(PeeringType::MicrosoftPeering) else { continue };
-            let mut prefixes: Vec<IpNet> = LinkRole::BOTH
-                .into_iter()
-                .flat_map(|link| self.session(c, PeeringType::MicrosoftPeering, link))
-                .map(|(prefix, _)| prefix)
-                .collect();
-            if circuit.primary.up || circuit.secondary.up {
-                prefixes.extend(peering.advertised_public_prefixes.iter().map(IpNet::trunc));
+            // By prefix and path length: the links that carry it.
+            let mut prefixes: BTreeMap<(IpNet, usize), Links> = BTreeMap::new();
+            for link in LinkRole::BOTH {
+                let mut heard = self.session(c, PeeringType::MicrosoftPeering, link);
+                if circuit.link(link).up {
+                    // What is registered counts as advertised where nothing is said of it.
+                    let silent = |p: &IpNet| !heard.iter().any(|(told, _)| told == p);
+                    let registered = peering.advertised_public_prefixes.iter().map(IpNet::trunc);
+                    let registered: Vec<IpNet> = registered.filter(silent).collect();
+                    heard.extend(registered.into_iter().map(|p| (p, Vec::new())));
+                }
+                for (prefix, as_path) in heard {
+                    let path = as_path.iter().filter(|asn| !asn.is_private()).count();
+                    let links = prefixes.entry((prefix, path)).or_insert(Links::only(link));
+                    *links = links.or(Links::only(link));
+                }
             }
-            prefixes.sort_unstable();
-            prefixes.dedup();
             let before = prefixes.len();
-            prefixes.retain(|prefix| !is_default_route(prefix) && !is_private(prefix));
+            prefixes.retain(|(prefix, _), _| !is_default_route(prefix) && !is_private(prefix));
             if prefixes.len() < before {
                 let detail =
                     format!("{} default or private prefixes on Microsoft peering", before - prefixes.len());
@@ -780,7 +795,8 @@ impl<'t> Builder<'t> {
                 self.event(EventKind::RoutesRefused, &circuit.id, Rule::MSP_3, detail);
                 continue;
             }
-            accepted.extend(prefixes.into_iter().map(|prefix| (prefix, c)));
+            let public = |((prefix, path), links)| PublicPrefix { prefix, circuit: c, links, path };
+            accepted.extend(prefixes.into_iter().map(public));
         }
         accepted
     }

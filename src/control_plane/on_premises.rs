@@ -5,7 +5,7 @@
 //! preference, then the nearest exit, and all of equal ones. Routes given to a site stay in that site. Each tenant sees
 //! its own sites, the providers' networks, and the circuits and connections that are its own (ISO-1, CSP-1).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -14,9 +14,9 @@ use petgraph::graph::{NodeIndex, UnGraph};
 use petgraph::visit::{EdgeFiltered, EdgeRef};
 
 use super::offers::{advertised_space, is_default_route, same_tenant};
-use super::{ControlPlane, EventKind};
+use super::{ControlPlane, EventKind, Session};
 use crate::model::{
-    CircuitSkuTier, Entity, ExpressRouteCircuit, Limits, LinkRole, OnPremisesNextHop, OnPremisesSite,
+    CircuitSkuTier, Entity, ExpressRouteCircuit, LinkRole, OnPremisesNextHop, OnPremisesSite,
     PUBLIC_PEERING_CLOSED, PeeringType, ROUTE_FILTER_REQUIRED, ResourceId, SiteRole, Topology,
 };
 use crate::prefix_table::PrefixTable;
@@ -319,14 +319,18 @@ pub(super) fn build(
     plane: &ControlPlane,
     served: &BTreeMap<usize, Vec<usize>>,
 ) -> OnPremises {
-    let mut build =
-        Build { topology, served, world: OnPremises::default(), down: HashSet::new(), sessions: Vec::new() };
+    let mut build = Build {
+        topology,
+        served,
+        world: OnPremises::default(),
+        down: HashSet::new(),
+        sessions: &plane.down_sessions,
+    };
     for event in &plane.events {
         match event.kind {
             EventKind::ConnectionDown => {
                 build.down.insert(event.resource.clone());
             }
-            EventKind::SessionDown => build.sessions.push((event.resource.clone(), event.detail.clone())),
             _ => {}
         }
     }
@@ -349,8 +353,8 @@ struct Build<'t> {
     world: OnPremises,
     /// Connections that limits took down.
     down: HashSet<ResourceId>,
-    /// Sessions that limits took down: the circuit, and the words that name link and peering.
-    sessions: Vec<(ResourceId, String)>,
+    /// Sessions that limits took down.
+    sessions: &'t BTreeSet<Session>,
 }
 
 impl Build<'_> {
@@ -478,11 +482,9 @@ impl Build<'_> {
         routers
     }
 
-    fn session_down(&self, circuit: &ResourceId, peering: PeeringType, link: LinkRole) -> bool {
-        self.topology.document().knobs.limits == Limits::Enforce
-            && self.sessions.iter().any(|(id, words)| {
-                id == circuit && words.contains(link.as_str()) && words.contains(peering.as_str())
-            })
+    /// Whether the session that carries a prefix is down: each family has its own.
+    fn session_down(&self, circuit: usize, peering: PeeringType, link: LinkRole, prefix: &IpNet) -> bool {
+        self.sessions.contains(&Session { circuit, peering, link, ipv6: prefix.addr().is_ipv6() })
     }
 
     fn circuits(&mut self) {
@@ -495,18 +497,21 @@ impl Build<'_> {
                     continue;
                 }
                 let private = PeeringType::AzurePrivatePeering;
-                if circuit.peering(private).is_some() && !self.session_down(&circuit.id, private, link) {
+                if circuit.peering(private).is_some() {
                     for (prefix, kind) in self.private_prefixes(c, circuit, link) {
+                        if self.session_down(c, private, link, &prefix) {
+                            continue;
+                        }
                         for at in &ends {
                             self.exit(*at, prefix, kind.clone(), LEARNED, scope.clone());
                         }
                     }
                 }
                 for peering in [PeeringType::MicrosoftPeering, PeeringType::AzurePublicPeering] {
-                    if self.session_down(&circuit.id, peering, link) {
-                        continue;
-                    }
                     for prefix in self.microsoft_prefixes(circuit, peering) {
+                        if self.session_down(c, peering, link, &prefix) {
+                            continue;
+                        }
                         for at in &ends {
                             let kind = ExitKind::Public { circuit: c, link, peering };
                             self.exit(*at, prefix, kind, LEARNED, scope.clone());
@@ -550,7 +555,7 @@ impl Build<'_> {
                 let up = LinkRole::BOTH.iter().any(|l| {
                     only.is_none_or(|only| only == *l)
                         && other.link(*l).up
-                        && !self.session_down(&other.id, PeeringType::AzurePrivatePeering, *l)
+                        && !self.session_down(far, PeeringType::AzurePrivatePeering, *l, prefix)
                 });
                 if up && !found.contains(&(*prefix, kind.clone())) {
                     found.push((*prefix, kind.clone()));
@@ -648,10 +653,13 @@ impl Build<'_> {
         let document = self.topology.document();
         for (s, site) in document.on_premises_sites.iter().enumerate() {
             for route in &site.routes {
-                // A stated tenant narrows it further.
-                let scope = match &route.tenant {
-                    Some(tenant) => Scope::Tenant(Some(tenant.clone())),
-                    None => self.given_scope(site, &route.next_hop),
+                // A stated tenant narrows who follows it, and never widens it to another's circuit.
+                let scope = match (self.given_scope(site, &route.next_hop), &route.tenant) {
+                    (Scope::Tenant(owner), Some(tenant)) if !same_tenant(owner.as_deref(), Some(tenant)) => {
+                        continue;
+                    }
+                    (_, Some(tenant)) => Scope::Tenant(Some(tenant.clone())),
+                    (scope, None) => scope,
                 };
                 let kinds: Vec<(RouterIx, ExitKind)> = match &route.next_hop {
                     OnPremisesNextHop::Internet => self.everywhere(s, &ExitKind::Internet),

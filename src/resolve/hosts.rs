@@ -361,7 +361,9 @@ impl Hosts {
                 match range {
                     Some(range) => Some(&site.host_ranges[*range].prefix).filter(same).map(first_host),
                     None => site.prefixes.iter().find(same).map(first_host).or_else(|| {
-                        site.advertisements.iter().flat_map(|a| &a.prefixes).find(same).map(first_host)
+                        // Without hosts of its own: the least prefix that it says it has.
+                        let told = site.advertisements.iter().flat_map(|a| &a.prefixes);
+                        told.filter(same).filter(|p| p.prefix_len() > 0).min().map(first_host)
                     }),
                 }
             }

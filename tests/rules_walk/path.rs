@@ -404,3 +404,35 @@ fn sel_12_without_a_flow_every_member_is_in_the_answer_and_ends_may_differ() {
     assert!(kinds.contains(&Disposition::Dropped(DropReason::NoIpForwarding("fw2".into()))));
     assert_eq!(kinds.len(), 2);
 }
+
+/// WALK-7 with equal cost: a way that loops does not hide another that goes on from the same place.
+#[test]
+fn walk_7_a_loop_on_one_way_leaves_the_others_open() {
+    let built = azroute::model::Topology::builder()
+        .virtual_network("v", &["10.0.0.0/16"])
+        .subnet("v", "s", "10.0.0.0/24")
+        .subnet("v", "a", "10.0.1.0/24")
+        .subnet("v", "x", "10.0.2.0/24")
+        .subnet("v", "f", "10.0.3.0/24")
+        .appliance("A", "v/subnets/a", "10.0.1.4")
+        .appliance("X", "v/subnets/x", "10.0.2.4")
+        .appliance("F", "v/subnets/f", "10.0.3.5")
+        .nic("D", "v/subnets/f", "10.0.3.4")
+        .route("rs", "d", "10.0.3.4/32", "VirtualApplianceEcmp", &["10.0.1.4", "10.0.2.4"])
+        .route("ra", "d", "10.0.3.4/32", "VirtualApplianceEcmp", &["10.0.2.4", "10.0.3.5"])
+        .route("rx", "d", "10.0.3.4/32", "VirtualAppliance", &["10.0.1.4"])
+        .bind("v/subnets/s", "rs")
+        .bind("v/subnets/a", "ra")
+        .bind("v/subnets/x", "rx")
+        .build()
+        .unwrap();
+    let answer =
+        azroute::Network::build(&built).unwrap().resolve("v/subnets/s", "10.0.3.4".parse().unwrap()).unwrap();
+    let ways: Vec<String> = answer
+        .paths()
+        .map(|path| {
+            path.hops().iter().map(|hop| hop.place.id().unwrap().name().to_owned()).collect::<String>()
+        })
+        .collect();
+    assert_eq!(ways, ["sAXA", "sAFD", "sXAX", "sXAFD"], "{answer}");
+}

@@ -190,9 +190,11 @@ fn csp_3_other_subscriptions_use_the_internet_or_their_own_link() {
             let dc = d.on_premises_sites.iter_mut().find(|s| s.id == "contoso-dc".into()).unwrap();
             dc.internet_breakout = true;
         });
-    // Not over the provider's circuit, though the owner is the same.
+    // Not over the provider's circuit, though the owner is the same: by the Internet, to what is public there.
     let private = ask(built.clone(), "contoso-dc", "10.8.0.4");
-    assert_end(&private, "Egress(Internet, from contoso-dc)");
+    assert_end(&private, "Drop(NoRoute)");
+    let by_internet = ask(built.clone(), "contoso-dc", "203.0.113.9");
+    assert_end(&by_internet, "Egress(Internet, from contoso-dc)");
     assert_end(&ask(built.clone(), "other/subnets/s", "10.50.0.9"), "Drop(NoneRoute, 10.0.0.0/8)");
     let public = ask(built.clone(), "other/subnets/s", "203.0.113.9");
     assert_end(&public, "Egress(Internet, default outbound access)");

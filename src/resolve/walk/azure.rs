@@ -808,24 +808,21 @@ impl Walker<'_> {
         Next::to(self.end(Place::InternetEdge, packet, Disposition::Egress(egress), &decisions))
     }
 
-    /// The circuit of the same tenant that advertises the destination on Microsoft peering, and its links (MSP-13).
+    /// The circuit of the same tenant that advertises the destination on Microsoft peering, and the links that do
+    /// (MSP-13): the longest prefix, then the shortest path (MSP-7).
     /// Other tenants' circuits do not count: adding a tenant changes no answer of another (ISO-1).
     fn microsoft_edge(&self, vnet: usize, destination: IpAddr) -> Option<(usize, Vec<LinkRole>)> {
         let document = self.world.topology.document();
         let tenant = document.virtual_networks[vnet].tenant.as_deref();
         let mine = |c: usize| same_tenant(document.express_route_circuits[c].tenant.as_deref(), tenant);
-        let (_, circuit) = self
-            .world
-            .plane
-            .microsoft_peering
-            .iter()
-            .filter(|(prefix, c)| prefix.contains(&destination) && mine(*c))
-            .max_by_key(|(prefix, c)| {
-                (prefix.prefix_len(), std::cmp::Reverse(&document.express_route_circuits[*c].id))
+        let known = self.world.plane.microsoft_peering.iter();
+        let best = known
+            .filter(|public| public.prefix.contains(&destination) && mine(public.circuit))
+            .min_by_key(|public| {
+                let id = &document.express_route_circuits[public.circuit].id;
+                (std::cmp::Reverse(public.prefix.prefix_len()), public.path, id)
             })?;
-        let links =
-            LinkRole::BOTH.into_iter().filter(|l| document.express_route_circuits[*circuit].link(*l).up);
-        Some((*circuit, links.collect()))
+        Some((best.circuit, best.links.roles().collect()))
     }
 
     /// The security group's verdict, where security groups are asked (NSG-1).

@@ -157,13 +157,7 @@ impl Walker<'_> {
         far: Option<usize>,
         packet: Packet,
     ) -> Next {
-        let roles: Vec<LinkRole> = LinkRole::BOTH
-            .into_iter()
-            .filter(|role| match role {
-                LinkRole::Primary => links.primary,
-                LinkRole::Secondary => links.secondary,
-            })
-            .collect();
+        let roles: Vec<LinkRole> = links.roles().collect();
         self.fan(at, packet, roles, |walker, link| Next::to(walker.msee_out(circuit, link, far, packet)))
     }
 

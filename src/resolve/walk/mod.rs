@@ -117,12 +117,17 @@ pub(super) struct Walker<'n> {
     nodes: Vec<Node>,
     known: HashMap<State, usize>,
     stack: Vec<(State, Place)>,
+    /// Whether what is being built was cut by a loop or by the hop limit.
+    looped: bool,
     /// Nodes whose way out was noted.
     left: HashSet<usize>,
 }
 
 /// Backstop against ways that never repeat themselves (WALK-7).
 const HOP_LIMIT: usize = 64;
+
+/// Nodes after which subtrees that a loop cut are shared between ways, loops and all.
+const NODE_BUDGET: usize = 1 << 14;
 
 /// Walks from a start to the end of every way.
 pub(crate) fn walk(
@@ -140,6 +145,7 @@ pub(crate) fn walk(
         nodes: Vec::new(),
         known: HashMap::new(),
         stack: Vec::new(),
+        looped: false,
         left: HashSet::new(),
     };
     walker.start(start, packet);
@@ -221,6 +227,7 @@ impl Walker<'_> {
         let asked = packet.destination();
         self.nodes.push(Node { hop, next: Next::End(Disposition::HopLimit), table: None, asked });
         if let Some(first) = self.stack.iter().position(|(seen, _)| *seen == state) {
+            self.looped = true;
             let mut cycle: Vec<Place> = self.stack[first..].iter().map(|(_, place)| place.clone()).collect();
             // The same cycle may be entered anywhere, by a question or on the way: name this place as the way found it,
             // and tell the cycle from its least place.
@@ -234,14 +241,21 @@ impl Walker<'_> {
             return at;
         }
         if self.stack.len() >= HOP_LIMIT {
+            self.looped = true;
             self.decide(at, Decision::stated(Rule::WALK_7));
             return at;
         }
+        let before = std::mem::replace(&mut self.looped, false);
         self.stack.push((state.clone(), place));
         let next = build(self, at);
         self.nodes[at].next = next;
         self.stack.pop();
-        self.known.insert(state, at);
+        // Where a loop was cut depends on the way: another way that comes here may go round elsewhere, or go on. Beyond
+        // the budget such a node is shared all the same, so that no design takes forever.
+        if !self.looped || self.nodes.len() > NODE_BUDGET {
+            self.known.insert(state, at);
+        }
+        self.looped |= before;
         at
     }
 

@@ -185,7 +185,8 @@ fn with_a_stranger(document: &Document) -> Document {
     vnet.subnets.push(Subnet::new("stranger-subnet", net("10.0.0.0/16")));
     let mut circuit = ExpressRouteCircuit::new("stranger-circuit");
     circuit.tenant = tenant();
-    circuit.peerings = [PeeringType::AzurePrivatePeering, PeeringType::MicrosoftPeering].map(CircuitPeering::new).into();
+    circuit.peerings =
+        [PeeringType::AzurePrivatePeering, PeeringType::MicrosoftPeering].map(CircuitPeering::new).into();
     let mut site = OnPremisesSite::new("stranger-site", [net("192.168.0.0/16"), net("8.8.8.0/24")]);
     site.tenant = tenant();
     let prefixes = [net("0.0.0.0/0"), net("10.0.0.0/8"), net("192.168.0.0/16")];

@@ -49,9 +49,8 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 /// Whether `text` holds `id` with no letter, digit, `-` or `_` beside it.
 fn holds(text: &str, id: &str) -> bool {
     let part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    text.match_indices(id).any(|(at, _)| {
-        !text[..at].ends_with(part) && !text[at + id.len()..].starts_with(part)
-    })
+    text.match_indices(id)
+        .any(|(at, _)| !text[..at].ends_with(part) && !text[at + id.len()..].starts_with(part))
 }
 
 /// Whether a function's name holds the id in snake case, between underscores or at an end.
@@ -99,7 +98,9 @@ fn listed() -> BTreeMap<String, Listed> {
             assert!(reason.trim().len() > 20 && reason.ends_with('.'), "{place}: the reason is a sentence");
             let rest = status.strip_prefix("partly").map(|s| s.trim_start_matches([',', ':', ' ']));
             let status_word = rest.filter(|s| !s.is_empty()).unwrap_or(status);
-            let known = status_word == "not-modelled" || status_word.starts_with("later issue ") || status == "partly";
+            let known = status_word == "not-modelled"
+                || status_word.starts_with("later issue ")
+                || status == "partly";
             assert!(known, "{place}: `{status}` is no status");
             let row = Listed { status: status_word.to_owned(), partly: rest.is_some() };
             assert!(rules.insert(id.to_owned(), row).is_none(), "{place}: `{id}` stands twice");

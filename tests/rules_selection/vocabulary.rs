@@ -40,7 +40,8 @@ fn voc_3_types_that_a_table_accepts_in_any_case() {
     for word in ["VnetLocal", "VNetLocal", "VNETLOCAL"] {
         assert_eq!(base().udr(&[("10.0.9.0/24", word)]).lab().hop("10.0.9.1"), "VnetLocal 10.0.9.0/24");
     }
-    for word in ["VirtualNetworkGateway", "VnetLocal", "Internet", "VirtualAppliance", "None", "VirtualApplianceEcmp"]
+    for word in
+        ["VirtualNetworkGateway", "VnetLocal", "Internet", "VirtualAppliance", "None", "VirtualApplianceEcmp"]
     {
         assert_eq!(word.to_lowercase().parse::<RouteNextHopType>().unwrap().as_str(), word);
     }
@@ -48,12 +49,20 @@ fn voc_3_types_that_a_table_accepts_in_any_case() {
 
 #[test]
 fn voc_4_types_of_the_platform_are_refused_in_a_table() {
-    for word in
-        ["VNetPeering", "VNetGlobalPeering", "VirtualNetworkServiceEndpoint", "InterfaceEndpoint", "ConnectedGroup"]
-    {
+    for word in [
+        "VNetPeering",
+        "VNetGlobalPeering",
+        "VirtualNetworkServiceEndpoint",
+        "InterfaceEndpoint",
+        "ConnectedGroup",
+    ] {
         let refused = base().udr(&[("10.50.0.0/16", word)]).build();
         assert!(matches!(refused, Err(BuildError::Unreadable { field: "next_hop_type", .. })), "{word}");
-        assert_eq!(EffectiveNextHopType::parse(word).unwrap().as_str(), word, "as an effective route it is read");
+        assert_eq!(
+            EffectiveNextHopType::parse(word).unwrap().as_str(),
+            word,
+            "as an effective route it is read"
+        );
     }
 }
 
@@ -89,7 +98,9 @@ fn voc_6_answers_of_the_next_hop_query() {
         let found = read(&format!(r#"{{"nextHopType": "{word}", "routeTableId": "System Route"}}"#));
         assert_eq!((found.next_hop_type, found.route_table), (expected, None));
     }
-    let user = read(r#"{"nextHopIpAddress": "10.0.100.4", "nextHopType": "VirtualAppliance", "routeTableId": "/x/rt"}"#);
+    let user = read(
+        r#"{"nextHopIpAddress": "10.0.100.4", "nextHopType": "VirtualAppliance", "routeTableId": "/x/rt"}"#,
+    );
     assert_eq!((user.address, user.route_table), (Some(ip(NVA)), Some("/x/rt".into())));
 }
 
@@ -121,7 +132,14 @@ mod observed {
     }
 
     /// One object of the JSON shape.
-    pub(super) fn object(prefixes: &str, hop: &str, ips: &str, source: &str, state: &str, name: &str) -> String {
+    pub(super) fn object(
+        prefixes: &str,
+        hop: &str,
+        ips: &str,
+        source: &str,
+        state: &str,
+        name: &str,
+    ) -> String {
         format!(
             r#"{{ "addressPrefix": [{prefixes}], "destinationServiceTags": [], "disableBgpRoutePropagation": false,
             "hasBgpOverride": false, "name": {name}, "nextHopIpAddress": [{ips}], "nextHopType": "{hop}",
@@ -157,7 +175,8 @@ fn voc_9_objects_with_many_prefixes() {
     use azroute::model::ServiceEndpoint;
     use observed::{object, read, table};
     let prefixes = r#""198.51.100.0/24", "203.0.113.0/26""#;
-    let read = read(&table(&[object(prefixes, "VirtualNetworkServiceEndpoint", "", "Default", "Active", "null")]));
+    let read =
+        read(&table(&[object(prefixes, "VirtualNetworkServiceEndpoint", "", "Default", "Active", "null")]));
     assert_eq!(read.len(), 2);
     let lab = base()
         .tag("Storage", &["198.51.100.0/24", "203.0.113.0/26"])
@@ -206,7 +225,9 @@ User                   Invalid  10.60.0.0/16      VirtualAppliance       10.0.10
 #[test]
 fn voc_12_two_shapes_of_equal_cost() {
     use observed::{object, read, table};
-    let row = |ips: &str| object(r#""10.50.0.0/16""#, "VirtualNetworkGateway", ips, "VirtualNetworkGateway", "Active", "null");
+    let row = |ips: &str| {
+        object(r#""10.50.0.0/16""#, "VirtualNetworkGateway", ips, "VirtualNetworkGateway", "Active", "null")
+    };
     let apart = read(&table(&[row(r#""10.0.100.5""#), row(r#""10.0.100.4""#)]));
     let together = read(&table(&[row(r#""10.0.100.4", "10.0.100.5""#)]));
     assert_eq!(apart, together);
@@ -287,7 +308,10 @@ fn voc_14_order_means_nothing() {
 fn voc_15_only_the_promised_fields_are_needed() {
     let text = r#"{ "value": [ { "source": "Default", "state": "Active", "addressPrefix": ["10.0.0.0/16"],
         "nextHopType": "VnetLocal" } ] }"#;
-    assert_eq!(observed::read(text), base().lab().rows(S).into_iter().filter(|r| r.prefix == net("10.0.0.0/16")).collect::<Vec<_>>());
+    assert_eq!(
+        observed::read(text),
+        base().lab().rows(S).into_iter().filter(|r| r.prefix == net("10.0.0.0/16")).collect::<Vec<_>>()
+    );
 }
 
 /// The shape of a route table as Azure stores it.
@@ -313,7 +337,8 @@ fn voc_16_the_shape_of_a_route_table() {
     let (document, _) = importer.into_document();
     let table = &document.route_tables[0];
     assert!(table.disable_bgp_route_propagation && table.disable_peering_route);
-    let hops: Vec<_> = table.routes.iter().map(|r| (r.next_hop_type, r.next_hop_ip_addresses.len())).collect();
+    let hops: Vec<_> =
+        table.routes.iter().map(|r| (r.next_hop_type, r.next_hop_ip_addresses.len())).collect();
     assert_eq!(hops, [(RouteNextHopType::VirtualAppliance, 1), (RouteNextHopType::VirtualApplianceEcmp, 2)]);
     assert_eq!(table.routes[1].address_prefix.to_string(), "Storage");
     assert!(Topology::new(document).is_ok());

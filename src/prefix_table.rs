@@ -75,6 +75,16 @@ impl<T> PrefixTable<T> {
         }
     }
 
+    /// Every prefix inside this one (or is it), in address order. Lazy: taking a few costs a few.
+    pub(crate) fn children(&self, prefix: &IpNet) -> impl Iterator<Item = (IpNet, &T)> {
+        let (v4, v6) = match prefix {
+            IpNet::V4(p) => (Some(self.v4.children(p)), None),
+            IpNet::V6(p) => (None, Some(self.v6.children(p))),
+        };
+        let v4 = v4.into_iter().flatten().map(|(p, v)| (IpNet::V4(p), v));
+        v4.chain(v6.into_iter().flatten().map(|(p, v)| (IpNet::V6(p), v)))
+    }
+
     /// Every prefix with its value, IPv4 first, in address order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (IpNet, &T)> {
         let v4 = self.v4.iter().map(|(p, v)| (IpNet::V4(p), v));

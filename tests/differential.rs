@@ -65,7 +65,7 @@ proptest! {
                 let Ok(computed) = network.next_hop(&subnet, *probe) else { continue };
                 let computed = match computed {
                     NextHop::Route(matched) => Some((Some(matched.route.prefix), matched.route.next_hop_type)),
-                    NextHop::PlatformHost | NextHop::OnPremises(_) => None,
+                    NextHop::PlatformHost | NextHop::NoRoute | NextHop::OnPremises(_) => None,
                 };
                 if matches!(probe.to_string().as_str(), "168.63.129.16" | "169.254.169.254") {
                     prop_assert_eq!(computed, None);

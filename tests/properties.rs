@@ -14,7 +14,7 @@ use azroute::model::{
     OnPremisesSite, PeeringType, ResourceId, RouteNextHopType, RouteSource, RouteTable, Subnet, Tenant,
     Topology, UserDefinedRoute, VirtualNetwork, VirtualNetworkGateway,
 };
-use azroute::resolve::{Answer, Disposition, DropReason, Flow, NextHop};
+use azroute::resolve::{Answer, Disposition, DropReason, Flow, NextHop, ResolveError, Source};
 use azroute::testing::strategies::{self, probe_addresses};
 use ipnet::IpNet;
 use proptest::prelude::*;
@@ -95,13 +95,12 @@ fn same(before: &Network, after: &Network, document: &Document, salt: usize) -> 
     Ok(())
 }
 
-/// Lists whose order carries no meaning.
+/// Lists whose order carries no meaning. A place with several prefixes sends from the first one, so those stay.
 const UNORDERED: &[&str] = &[
     "subnets",
     "peerings",
     "address_space",
     "address_prefixes",
-    "prefixes",
     "routes",
     "learned_routes",
     "advertisements",
@@ -317,20 +316,15 @@ proptest! {
         }
         for source in subnets(&document).into_iter().chain(sites(&document)) {
             for probe in probes(&document, salt) {
-                let (was, is) = (before.resolve(&source, probe), after.resolve(&source, probe));
-                let (Ok(was), Ok(is)) = (was, is) else { continue };
-                let ways = |answer: &Answer| {
-                    answer
-                        .paths()
-                        .take(256)
-                        .map(|p| (p.hops().iter().map(|h| h.place.clone()).collect::<Vec<_>>(), p.disposition().clone()))
-                        .collect::<BTreeSet<_>>()
-                };
-                prop_assert_eq!(was.next_hop().route(), is.next_hop().route(), "{} {}", source, probe);
-                prop_assert_eq!(ways(&was), ways(&is), "{} {}\n{}\n{}", source, probe, was, is);
-                let flow = Flow::tcp(&source, 50_000, probe, 443);
-                let (was, is) = (before.resolve_flow(&flow).unwrap(), after.resolve_flow(&flow).unwrap());
-                prop_assert_eq!(ways(&was), ways(&is), "{} {}\n{}\n{}", source, probe, was, is);
+                // Which of a site's prefixes stands first is the address that it sends from: give it one.
+                let address = if probe.is_ipv4() { "192.0.2.9" } else { "2001:db8::9" };
+                let from = Source::at(source.clone(), address.parse().unwrap());
+                let print = |answer: Result<Answer, _>| answer.map(|a| a.to_string()).map_err(|e: ResolveError| e.to_string());
+                let of = |network: &Network| print(network.resolve(from.clone(), probe));
+                prop_assert_eq!(of(&before), of(&after));
+                let flow = Flow::tcp(from.clone(), 50_000, probe, 443);
+                let taken = |network: &Network| print(network.resolve_flow(&flow));
+                prop_assert_eq!(taken(&before), taken(&after));
             }
         }
     }
@@ -373,7 +367,11 @@ proptest! {
             .iter()
             .flat_map(|v| v.subnets.iter().filter(|s| s.route_table.as_ref() == Some(table)).map(|s| v.subnet_id(&s.name)))
             .collect();
-        let ties = bound.iter().any(|subnet| {
+        let stands = document.route_tables[t]
+            .routes
+            .iter()
+            .any(|r| matches!(r.address_prefix, AddressPrefix::Cidr(p) if halves.contains(&p)));
+        let ties = stands || bound.iter().any(|subnet| {
             let routes = before.effective_routes(subnet).unwrap();
             routes.candidates().iter().any(|c| halves.contains(&c.prefix))
         });
@@ -443,6 +441,8 @@ proptest! {
     #[test]
     fn a_flow_takes_one_of_the_ways(document in designs(), salt in any::<usize>(), port in 1024_u16..) {
         let network = build(&document);
+        // Ports settle what had no answer; and equal-cost ways into one cycle share what was seen of it first.
+        let open = |end: &Disposition| matches!(end, Disposition::NeedsFlow(_) | Disposition::Loop(_));
         for source in subnets(&document).into_iter().chain(sites(&document)) {
             for probe in probes(&document, salt) {
                 let Ok(all) = network.resolve(&source, probe) else { continue };
@@ -451,13 +451,15 @@ proptest! {
                         .paths()
                         .take(1024)
                         .map(|p| {
-                            let hops: Vec<_> = p.hops().iter().map(|h| (h.place.clone(), h.header)).collect();
+                            // A member that ends where the choice is made stands beside the others as a hop of its own.
+                            let mut hops: Vec<_> = p.hops().iter().map(|h| (h.place.clone(), h.header)).collect();
+                            hops.dedup();
                             (hops, p.disposition().clone())
                         })
                         .collect::<BTreeSet<_>>()
                 };
                 let all_ways = ways(&all);
-                if all_ways.len() >= 1024 || ends(&all).iter().any(|e| matches!(e, Disposition::NeedsFlow(_))) {
+                if all_ways.len() >= 1024 || ends(&all).iter().any(open) {
                     continue;
                 }
                 let flow = Flow::tcp(&source, port, probe, 443);

@@ -16,8 +16,8 @@ use petgraph::visit::{EdgeFiltered, EdgeRef};
 use super::offers::{advertised_space, is_default_route, same_tenant};
 use super::{ControlPlane, EventKind};
 use crate::model::{
-    Entity, ExpressRouteCircuit, Limits, LinkRole, OnPremisesNextHop, PUBLIC_PEERING_CLOSED, PeeringType,
-    ROUTE_FILTER_REQUIRED, ResourceId, SiteRole, Topology,
+    CircuitSkuTier, Entity, ExpressRouteCircuit, Limits, LinkRole, OnPremisesNextHop, OnPremisesSite,
+    PUBLIC_PEERING_CLOSED, PeeringType, ROUTE_FILTER_REQUIRED, ResourceId, SiteRole, Topology,
 };
 use crate::prefix_table::PrefixTable;
 
@@ -131,12 +131,16 @@ impl OnPremises {
                 *best = distance.min(*best);
             }
         }
+        let mut told: Option<Vec<Step>> = None;
         for (_, exits) in self.table.covering(&IpNet::from(destination)).into_iter().rev() {
             let mut best: Option<(u32, u64)> = None;
             let mut chosen: Vec<usize> = Vec::new();
             for &e in exits {
                 let exit = &self.exits[e];
-                let visible = exit.only_site.is_none_or(|only| only == site)
+                // A route that names the router itself says nothing to it.
+                let itself = matches!(exit.kind, ExitKind::Towards(target) if from.contains(&target));
+                let visible = !itself
+                    && exit.only_site.is_none_or(|only| only == site)
                     && match &exit.scope {
                         Scope::Every => true,
                         Scope::Tenant(owner) => same_tenant(owner.as_deref(), tenant),
@@ -153,13 +157,13 @@ impl OnPremises {
                     chosen.push(e);
                 }
             }
-            if chosen.is_empty() {
+            if chosen.is_empty() || (told.is_some() && best.is_none_or(|(found, _)| found != CONNECTED)) {
                 continue;
             }
+            let only_told = best.is_some_and(|(found, _)| found == ADVERTISED);
             let mut steps = Vec::new();
             for e in chosen {
                 let target = match self.exits[e].kind {
-                    ExitKind::Towards(target) if from.contains(&target) => continue,
                     ExitKind::Towards(target) => target,
                     _ if from.contains(&self.exits[e].at) => {
                         push_new(&mut steps, Step::Exit(e));
@@ -171,9 +175,13 @@ impl OnPremises {
                     push_new(&mut steps, step);
                 }
             }
-            return steps;
+            if !only_told {
+                return steps;
+            }
+            // What a site tells Azure may be part of what another site has (steering by longer prefixes, ER-8).
+            told.get_or_insert(steps);
         }
-        Vec::new()
+        told.unwrap_or_default()
     }
 
     /// The neighbours on the shortest ways to a router.
@@ -281,6 +289,22 @@ impl OnPremises {
         }
         routers
     }
+}
+
+/// Whether Global Reach joins two circuits: both with private peering, neither on the Local SKU, at different peering
+/// locations where both are known (ER-15).
+fn may_join(circuit: &ExpressRouteCircuit, other: &ExpressRouteCircuit) -> bool {
+    let fit = |c: &ExpressRouteCircuit| {
+        c.sku_tier != CircuitSkuTier::Local && c.peering(PeeringType::AzurePrivatePeering).is_some()
+    };
+    let same_place = match (&circuit.peering_location, &other.peering_location) {
+        (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
+        _ => false,
+    };
+    (circuit.global_reach.contains(&other.id) || other.global_reach.contains(&circuit.id))
+        && fit(circuit)
+        && fit(other)
+        && !same_place
 }
 
 fn push_new(steps: &mut Vec<Step>, step: Step) {
@@ -517,17 +541,17 @@ impl Build<'_> {
             }
         }
         for (far, other) in document.express_route_circuits.iter().enumerate() {
-            let joined = far != c
-                && (circuit.global_reach.contains(&other.id) || other.global_reach.contains(&circuit.id))
-                && (other.primary.up || other.secondary.up);
-            if !joined {
+            if far == c || !may_join(circuit, other) {
                 continue;
             }
             let key = (other.id.clone(), PeeringType::AzurePrivatePeering);
             let kind = ExitKind::GlobalReach { circuit: c, link, far };
             for (only, prefix, _) in self.world.announced.get(&key).into_iter().flatten() {
-                let up =
-                    LinkRole::BOTH.iter().any(|l| only.is_none_or(|only| only == *l) && other.link(*l).up);
+                let up = LinkRole::BOTH.iter().any(|l| {
+                    only.is_none_or(|only| only == *l)
+                        && other.link(*l).up
+                        && !self.session_down(&other.id, PeeringType::AzurePrivatePeering, *l)
+                });
                 if up && !found.contains(&(*prefix, kind.clone())) {
                     found.push((*prefix, kind.clone()));
                 }
@@ -589,10 +613,7 @@ impl Build<'_> {
             if !connection.connected {
                 continue;
             }
-            let tenant = match self.topology.entity(&document.virtual_network_gateways[g].virtual_network) {
-                Some(Entity::VirtualNetwork(v)) => document.virtual_networks[v].tenant.clone(),
-                _ => None,
-            };
+            let tenant = self.connection_tenant(n);
             for prefix in advertised_space(self.topology, self.served, g) {
                 if prefix.addr().is_ipv4() {
                     for at in &ends {
@@ -627,17 +648,10 @@ impl Build<'_> {
         let document = self.topology.document();
         for (s, site) in document.on_premises_sites.iter().enumerate() {
             for route in &site.routes {
-                // A circuit carries its owner's packets only, whoever was given the route (ISO-1, CSP-2).
-                let owner = match &route.next_hop {
-                    OnPremisesNextHop::Circuit { circuit, .. } => {
-                        self.topology.express_route_circuit(circuit).map(|c| c.tenant.clone())
-                    }
-                    _ => None,
-                };
-                let scope = match (&route.tenant, owner) {
-                    (Some(tenant), _) => Scope::Tenant(Some(tenant.clone())),
-                    (None, Some(owner)) => Scope::Tenant(owner),
-                    (None, None) => Scope::Every,
+                // A stated tenant narrows it further.
+                let scope = match &route.tenant {
+                    Some(tenant) => Scope::Tenant(Some(tenant.clone())),
+                    None => self.given_scope(site, &route.next_hop),
                 };
                 let kinds: Vec<(RouterIx, ExitKind)> = match &route.next_hop {
                     OnPremisesNextHop::Internet => self.everywhere(s, &ExitKind::Internet),
@@ -672,6 +686,39 @@ impl Build<'_> {
                     });
                 }
             }
+        }
+    }
+
+    /// Who follows a route given to a site: its own traffic. A provider carries many tenants, and its route into a
+    /// circuit or connection is for the tenant that owns those (ISO-1).
+    fn given_scope(&self, site: &OnPremisesSite, next_hop: &OnPremisesNextHop) -> Scope {
+        if site.role != SiteRole::Provider {
+            return Scope::Every;
+        }
+        let document = self.topology.document();
+        match next_hop {
+            OnPremisesNextHop::Circuit { circuit, .. } => match self.topology.entity(circuit) {
+                Some(Entity::Circuit(c)) => Scope::Tenant(document.express_route_circuits[c].tenant.clone()),
+                _ => Scope::Every,
+            },
+            OnPremisesNextHop::Connection(id) => match self.topology.entity(id) {
+                Some(Entity::Connection(n)) => Scope::Tenant(self.connection_tenant(n)),
+                _ => Scope::Every,
+            },
+            _ => Scope::Every,
+        }
+    }
+
+    /// The tenant of the network whose gateway has a connection.
+    fn connection_tenant(&self, n: usize) -> Option<String> {
+        let document = self.topology.document();
+        let Some(Entity::Gateway(g)) = self.topology.entity(&document.connections[n].virtual_network_gateway)
+        else {
+            return None;
+        };
+        match self.topology.entity(&document.virtual_network_gateways[g].virtual_network) {
+            Some(Entity::VirtualNetwork(v)) => document.virtual_networks[v].tenant.clone(),
+            _ => None,
         }
     }
 

@@ -131,6 +131,8 @@ pub enum NextHop {
     Route(MatchedRoute),
     /// The source is outside Azure: its router hands the packet to these places.
     OnPremises(Vec<Place>),
+    /// The source is in Azure and no route of its subnet matches (SEL-13).
+    NoRoute,
 }
 
 impl NextHop {
@@ -147,6 +149,7 @@ impl fmt::Display for NextHop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PlatformHost => f.write_str("platform host"),
+            Self::NoRoute => f.write_str("no route"),
             Self::Route(matched) => matched.fmt(f),
             Self::OnPremises(places) => {
                 for (i, place) in places.iter().enumerate() {
@@ -445,11 +448,39 @@ pub(crate) struct Node {
     pub(crate) asked: IpAddr,
 }
 
+/// A way from one node to another. Equal-cost members share the node they leave, so what differs between them stands
+/// here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Edge {
+    pub(crate) to: usize,
+    /// By what the packet leaves, and whether that is encrypted; none where the node's own hop says it.
+    pub(crate) via: Option<(Option<ResourceId>, bool)>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     End(Disposition),
     /// Equal-cost members, in a fixed order.
-    To(Vec<usize>),
+    To(Vec<Edge>),
+}
+
+impl Next {
+    /// On to one node.
+    pub(crate) fn to(node: usize) -> Self {
+        Self::To(vec![Edge { to: node, via: None }])
+    }
+}
+
+impl Node {
+    /// The hop as it is for one member.
+    fn hop_by(&self, edge: &Edge) -> Hop {
+        let mut hop = self.hop.clone();
+        if let Some((via, encrypted)) = &edge.via {
+            hop.via.clone_from(via);
+            hop.encrypted = *encrypted;
+        }
+        hop
+    }
 }
 
 /// The answer to one question: where the packet goes, by which way, and what becomes of it.
@@ -470,13 +501,13 @@ pub struct Answer {
 /// One way through an [`Answer`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Path<'a> {
-    hops: Vec<&'a Hop>,
+    hops: Vec<Hop>,
     disposition: &'a Disposition,
 }
 
 impl<'a> Path<'a> {
     /// Its hops, the source first.
-    pub fn hops(&self) -> &[&'a Hop] {
+    pub fn hops(&self) -> &[Hop] {
         &self.hops
     }
 
@@ -490,13 +521,33 @@ impl<'a> Path<'a> {
         self.hops.iter().any(|hop| hop.place.id() == Some(id) || hop.via.as_ref() == Some(id))
     }
 
-    /// Whether every step between two places outside one virtual network is encrypted (ENC-4).
+    /// Whether every step that leaves Microsoft's network or lies outside it is encrypted (ENC-4). Steps between the
+    /// routers of one site do not count, nor those between Microsoft's own places.
     pub fn is_encrypted(&self) -> bool {
-        self.hops
-            .iter()
-            .filter(|hop| matches!(hop.place, Place::Msee { .. } | Place::OnPremises(_)))
-            .all(|hop| hop.encrypted)
+        let outside = |hop: &Hop| matches!(hop.place, Place::OnPremises(_) | Place::InternetEdge);
+        let steps = self.hops.windows(2).all(|step| {
+            let counts =
+                (outside(&step[0]) || outside(&step[1])) && !within_site(&step[0].place, &step[1].place);
+            step[0].encrypted || !counts
+        });
+        // Where the far place is not part of the topology the last hop speaks for the last step.
+        let leaves = matches!(self.disposition, Disposition::OnPremises(_));
+        let last = self.hops.last().is_none_or(|hop| outside(hop) || !leaves || hop.encrypted);
+        steps && last
     }
+}
+
+/// Whether both places are one site, or routers of it.
+fn within_site(a: &Place, b: &Place) -> bool {
+    let site = |place: &Place| {
+        let Place::OnPremises(id) = place else { return None };
+        let mut segments = id.as_str().rsplit('/').skip(1);
+        match segments.next() {
+            Some(kind) if kind.eq_ignore_ascii_case("routers") => id.parent(),
+            _ => Some(id.clone()),
+        }
+    };
+    site(a).is_some_and(|here| site(b) == Some(here))
 }
 
 impl Answer {
@@ -542,10 +593,15 @@ impl Answer {
         let mut at = 0;
         loop {
             let node = &self.nodes[at];
-            hops.push(&node.hop);
             match &node.next {
-                Next::End(disposition) => return Path { hops, disposition },
-                Next::To(members) => at = members[0],
+                Next::End(disposition) => {
+                    hops.push(node.hop.clone());
+                    return Path { hops, disposition };
+                }
+                Next::To(members) => {
+                    hops.push(node.hop_by(&members[0]));
+                    at = members[0].to;
+                }
             }
         }
     }
@@ -553,45 +609,40 @@ impl Answer {
     /// Every way, in a fixed order. Their number can be the product of the choices on the way; stop when enough were
     /// seen.
     pub fn paths(&self) -> impl Iterator<Item = Path<'_>> {
+        // The nodes on the way, each with the member taken there.
         let mut stack: Vec<(usize, usize)> = vec![(0, 0)];
-        let mut done = false;
         std::iter::from_fn(move || {
-            if done {
-                return None;
-            }
-            // Walk down to an end, then advance the deepest choice that has another member.
             loop {
                 let (at, choice) = *stack.last()?;
                 match &self.nodes[at].next {
-                    Next::To(members) => stack.push((members[choice], 0)),
+                    Next::To(members) => stack.push((members[choice].to, 0)),
                     Next::End(disposition) => {
-                        let hops = stack.iter().map(|(at, _)| &self.nodes[*at].hop).collect();
-                        let path = Path { hops, disposition };
-                        stack.pop();
-                        loop {
-                            match stack.last_mut() {
-                                None => {
-                                    done = true;
-                                    break;
-                                }
-                                Some((at, choice)) => {
-                                    let more = match &self.nodes[*at].next {
-                                        Next::To(members) => *choice + 1 < members.len(),
-                                        Next::End(_) => false,
-                                    };
-                                    if more {
-                                        *choice += 1;
-                                        break;
-                                    }
-                                    stack.pop();
-                                }
+                        let hop = |(at, choice): &(usize, usize)| {
+                            let node = &self.nodes[*at];
+                            match &node.next {
+                                Next::To(members) => node.hop_by(&members[*choice]),
+                                Next::End(_) => node.hop.clone(),
                             }
-                        }
+                        };
+                        let path = Path { hops: stack.iter().map(hop).collect(), disposition };
+                        self.advance(&mut stack);
                         return Some(path);
                     }
                 }
             }
         })
+    }
+
+    /// Moves the deepest choice that has another member on to it; an empty stack means that every way was seen.
+    fn advance(&self, stack: &mut Vec<(usize, usize)>) {
+        stack.pop();
+        while let Some((at, choice)) = stack.last_mut() {
+            if matches!(&self.nodes[*at].next, Next::To(members) if *choice + 1 < members.len()) {
+                *choice += 1;
+                return;
+            }
+            stack.pop();
+        }
     }
 
     /// Every hop of every way, each once.

@@ -32,8 +32,8 @@ pub(crate) struct Hosts {
     pub(crate) machines: HashMap<ResourceId, Vec<usize>>,
     /// Load balancers with outbound rules, by backend interface.
     pub(crate) outbound: HashMap<usize, usize>,
-    /// Every id that may be asked from.
-    positions: Vec<ResourceId>,
+    /// Every id that may be asked from, by its last segment in lower case.
+    positions: HashMap<String, Vec<ResourceId>>,
 }
 
 impl Hosts {
@@ -66,13 +66,17 @@ impl Hosts {
                 hosts.own(topology, &endpoint.subnet, *ip, Owner::PrivateEndpoint(e));
             }
         }
-        for (n, nic) in document.network_interfaces.iter().enumerate() {
-            if let Some(machine) = &nic.virtual_machine {
-                hosts.machines.entry(machine.clone()).or_default().push(n);
+        let mut endpoints: HashMap<&ResourceId, usize> = HashMap::new();
+        let mut endpoint_of: HashMap<&ResourceId, usize> = HashMap::new();
+        for (e, endpoint) in document.private_endpoints.iter().enumerate() {
+            endpoints.entry(&endpoint.id).or_insert(e);
+            for nic in &endpoint.network_interfaces {
+                endpoint_of.entry(nic).or_insert(e);
             }
-            let endpoint = document.private_endpoints.iter().position(|e| {
-                nic.private_endpoint.as_ref() == Some(&e.id) || e.network_interfaces.contains(&nic.id)
-            });
+        }
+        for (n, nic) in document.network_interfaces.iter().enumerate() {
+            let named = nic.private_endpoint.as_ref().and_then(|id| endpoints.get(id));
+            let endpoint = named.or_else(|| endpoint_of.get(&nic.id)).copied();
             let owner = endpoint.map_or(Owner::Nic(n), Owner::PrivateEndpoint);
             for configuration in &nic.ip_configurations {
                 if let Some(ip) = configuration.private_ip_address {
@@ -99,6 +103,14 @@ impl Hosts {
                 }
             }
         }
+        // Without a primary the first by name is (WALK-5), whatever the order of the document.
+        let mut by_name: Vec<usize> = (0..document.network_interfaces.len()).collect();
+        by_name.sort_by(|a, b| document.network_interfaces[*a].id.cmp(&document.network_interfaces[*b].id));
+        for n in by_name {
+            if let Some(machine) = &document.network_interfaces[n].virtual_machine {
+                hosts.machines.entry(machine.clone()).or_default().push(n);
+            }
+        }
         hosts.list_positions(topology);
         hosts
     }
@@ -121,6 +133,24 @@ impl Hosts {
         self.owners.get(&(vnet, address)).copied()
     }
 
+    /// Whether an address is an interface's own: configured there (or not known), or of a load balancer's front end
+    /// that it serves.
+    pub(crate) fn sends_as(&self, topology: &Topology, nic: usize, source: IpAddr) -> bool {
+        let document = topology.document();
+        let interface = &document.network_interfaces[nic];
+        let configured =
+            interface.ip_configurations.iter().any(|c| c.private_ip_address.is_none_or(|ip| ip == source));
+        let served = || {
+            let Some((vnet, _)) = nic_subnet(topology, nic) else { return false };
+            let Some(Owner::Frontend { balancer, .. }) = self.owner(vnet, source) else { return false };
+            document.load_balancers[balancer].backends.iter().any(|backend| {
+                backend.network_interface.as_ref() == Some(&interface.id)
+                    || backend.ip_address.is_some_and(|ip| self.owner(vnet, ip) == Some(Owner::Nic(nic)))
+            })
+        };
+        configured || served()
+    }
+
     fn list_positions(&mut self, topology: &Topology) {
         let document = topology.document();
         let mut ids: Vec<ResourceId> = Vec::new();
@@ -138,18 +168,19 @@ impl Hosts {
             ids.extend(site.routers.iter().map(|r| site.router_id(&r.name)));
             ids.extend(site.host_ranges.iter().map(|r| site.id.child("hostRanges", &r.name)));
         }
-        self.positions = ids;
+        for id in ids {
+            self.positions.entry(last_segment(&id)).or_default().push(id);
+        }
     }
 
     /// Ids that equal `name`, or end in it after a slash.
     fn named(&self, name: &ResourceId) -> Vec<ResourceId> {
         let wanted = name.as_str().to_ascii_lowercase();
-        let exact: Vec<_> = self.positions.iter().filter(|id| *id == name).cloned().collect();
-        if !exact.is_empty() {
-            return exact.into_iter().take(1).collect();
+        let Some(candidates) = self.positions.get(&last_segment(name)) else { return Vec::new() };
+        if let Some(exact) = candidates.iter().find(|id| *id == name) {
+            return vec![exact.clone()];
         }
-        let mut found: Vec<ResourceId> = self
-            .positions
+        let mut found: Vec<ResourceId> = candidates
             .iter()
             .filter(|id| {
                 let id = id.as_str().to_ascii_lowercase();
@@ -309,7 +340,14 @@ impl Hosts {
         let document = topology.document();
         let same = |p: &&IpNet| p.addr().is_ipv4() == destination.is_ipv4();
         match start {
-            Start::Nic { nic, .. } => nic_address(topology, *nic, destination.is_ipv4()),
+            // A template's interface has no address yet: it will get one of its subnet.
+            Start::Nic { nic, vnet, subnet } => {
+                nic_address(topology, *nic, destination.is_ipv4()).or_else(|| {
+                    let assigned = [true, false].iter().any(|v4| nic_address(topology, *nic, *v4).is_some());
+                    let prefixes = &document.virtual_networks[*vnet].subnets[*subnet].address_prefixes;
+                    prefixes.iter().filter(|_| !assigned).find(same).map(first_usable)
+                })
+            }
             Start::Subnet { vnet, subnet } => {
                 let prefixes = &document.virtual_networks[*vnet].subnets[*subnet].address_prefixes;
                 prefixes.iter().find(same).map(first_usable)
@@ -336,6 +374,10 @@ impl Hosts {
             }
         }
     }
+}
+
+fn last_segment(id: &ResourceId) -> String {
+    id.name().to_ascii_lowercase()
 }
 
 fn family(address: IpAddr) -> &'static str {

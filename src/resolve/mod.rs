@@ -15,7 +15,7 @@ pub use answer::{
 };
 pub use error::ResolveError;
 pub use explanation::{Explanation, Loser, TableDecision};
-pub(crate) use hosts::{Hosts, Start};
+pub(crate) use hosts::{Hosts, Owner, Start, nic_subnet, primary_of};
 pub use pair::{Asymmetry, Pair, SeenDirection};
 pub(crate) use pair::{asymmetries, reply_questions};
 pub(crate) use question::FlowKey;

@@ -15,4 +15,4 @@ mod table;
 pub(crate) use effective::View;
 pub use effective::{Candidate, CandidateState, EffectiveRoutes};
 pub(crate) use gateway::GatewayTable;
-pub(crate) use table::{Handle, LocalKind, Selection};
+pub(crate) use table::{Handle, LocalKind, Selection, SubnetTable};

@@ -51,6 +51,7 @@
 //! - [`oracle`]: effective routes, next hop and walk of a document by linear scan, written from the rules and from
 //!   nothing else. Slow, and meant to be: a difference between it and the library is a bug in one of them, and the rule
 //!   ids in its comments say which to look up.
+//! - `fuzz` (with the feature `import`): the bodies of azroute's own fuzz targets.
 //!
 //! # An own design
 //!
@@ -85,6 +86,8 @@
 //! # Ok::<(), azroute::model::BuildError>(())
 //! ```
 
+#[cfg(feature = "import")]
+pub mod fuzz;
 pub mod generate;
 pub mod oracle;
 pub mod strategies;

@@ -359,7 +359,7 @@ fn way(check: &mut Check, expected: &ExpectedAnswer, scene: &Scene, answer: &Ans
                     let found = (next..hops.len()).find(|i| {
                         let ends = *i + 1 == hops.len() && arrives(path.disposition(), in_azure);
                         let arrived = ends && ip.is_some_and(|ip| hops[*i].header.destination == ip);
-                        at(hops[*i], ids) || arrived
+                        at(&hops[*i], ids) || arrived
                     });
                     match found {
                         Some(i) => next = i,
@@ -367,7 +367,7 @@ fn way(check: &mut Check, expected: &ExpectedAnswer, scene: &Scene, answer: &Ans
                     }
                 }
                 // A source may leave out gateways and edges, but not an appliance that forwards.
-                let told = |hop: &&&Hop| wanted.iter().any(|(ids, _)| at(hop, ids));
+                let told = |hop: &&Hop| wanted.iter().any(|(ids, _)| at(hop, ids));
                 let appliances =
                     hops.iter().skip(1).filter(|hop| matches!(hop.place, Place::Appliance { .. }));
                 !unknown.is_empty() || appliances.filter(|hop| !told(hop)).count() == 0

@@ -380,7 +380,11 @@ fn peer_14_a_mesh_joins_its_members_without_peerings() {
     );
     // Where both exist for a prefix the peering's row is kept.
     let both = mesh(peered(), &[0, 1]).lab();
-    assert_eq!(both.s("10.1.0.0/16"), [ROW]);
+    assert_eq!(both.s("10.1.0.0/16"), [ROW, "Absent Default ConnectedGroup PEER-14"]);
+    let hidden = mesh(peered().udr(&[("198.51.100.0/24", "None")]), &[0, 1])
+        .configure(|d| d.route_tables[0].disable_peering_route = true)
+        .lab();
+    assert_eq!(hidden.s("10.1.0.0/16"), [row, "Absent Default VNetPeering PEER-13"]);
     // Another group, or none, joins nothing.
     assert!(mesh(two(), &[0]).lab().s("10.1.0.0/16").is_empty());
 }

@@ -118,7 +118,12 @@ impl Steps for TopologyBuilder {
     fn sends(self, site: &str, prefix: &str, into: OnPremisesNextHop) -> Self {
         self.configure(|d| {
             let site = d.on_premises_sites.iter_mut().find(|s| s.id == site.into()).unwrap();
-            site.routes.push(OnPremisesRoute { prefix: net(prefix), next_hop: into, local_preference: 200 });
+            site.routes.push(OnPremisesRoute {
+                prefix: net(prefix),
+                next_hop: into,
+                local_preference: 200,
+                tenant: None,
+            });
         })
     }
 

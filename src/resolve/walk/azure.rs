@@ -49,19 +49,32 @@ impl Walker<'_> {
                 Sender::Nic(nic) => Some(nic),
                 _ => None,
             };
+            let table = walker.table_of(vnet, subnet, sender);
+            let found = walker.world.fibs[table].longest_match(packet.destination()).map(|(prefix, code)| {
+                let handle = Handle::decode(code);
+                (prefix, handle, walker.view(table).candidate(handle, prefix))
+            });
             if !matches!(sender, Sender::Firewall(_) | Sender::PrivateEndpoint(_))
                 && let Some(reason) =
                     walker.denied(nic, vnet, Some(subnet), SecurityRuleDirection::Outbound, packet)
             {
+                // What the source's table says is part of the answer even so.
+                if let Some((.., candidate)) = found.filter(|_| at == 0) {
+                    walker.follow_route(at, table, &candidate);
+                }
                 return walker.drop_at(at, reason, Decision::stated(Rule::NSG_1));
             }
-            let table = walker.table_of(vnet, subnet, sender);
-            let Some((prefix, code)) = walker.world.fibs[table].longest_match(packet.destination()) else {
+            let Some((prefix, handle, candidate)) = found else {
                 return walker.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::SEL_13));
             };
-            let handle = Handle::decode(code);
-            let candidate = walker.view(table).candidate(handle, prefix);
             walker.follow_route(at, table, &candidate);
+            if let Some(nic) = nic.filter(|_| forwarding) {
+                let interface = &walker.world.topology.document().network_interfaces[nic];
+                if !interface.enable_ip_forwarding {
+                    let reason = DropReason::NoIpForwarding(interface.id.clone());
+                    return walker.drop_at(at, reason, Decision::stated(Rule::WALK_3));
+                }
+            }
             match handle {
                 Handle::Gateway(route) => walker.gateway_route(at, vnet, route as usize, packet),
                 Handle::Service(_) => {
@@ -123,7 +136,7 @@ impl Walker<'_> {
     ) -> Next {
         let document = self.world.topology.document();
         match kind {
-            LocalKind::VnetLocal => Next::To(vec![self.deliver(vnet, packet)]),
+            LocalKind::VnetLocal => Next::to(self.deliver(vnet, packet)),
             LocalKind::Peering { half, remote, global } => {
                 if let Err((reason, decision)) = self.cross(at, vnet, *half, packet, true) {
                     return self.drop_at(at, reason, decision);
@@ -133,29 +146,52 @@ impl Walker<'_> {
                         let reason = DropReason::NextHopUnreachable(packet.destination());
                         self.drop_at(at, reason, Decision::stated(Rule::PEER_12))
                     }
-                    Some(remote) => Next::To(vec![self.deliver(*remote, packet)]),
+                    Some(remote) => Next::to(self.deliver(*remote, packet)),
                     None => {
                         let far =
                             document.virtual_networks[vnet].peerings[*half].remote_virtual_network.clone();
                         let place = Place::VirtualNetwork(far);
                         let delivered = Disposition::Delivered(place.clone());
-                        Next::To(vec![self.end(place, packet, delivered, &[Decision::stated(Rule::SYS_16)])])
+                        Next::to(self.end(place, packet, delivered, &[Decision::stated(Rule::SYS_16)]))
                     }
                 }
             }
-            LocalKind::ConnectedGroup { remote } => Next::To(vec![self.deliver(*remote, packet)]),
+            LocalKind::ConnectedGroup { remote } => Next::to(self.deliver(*remote, packet)),
             LocalKind::Hub { hub } => {
                 let place = Place::Hub(document.virtual_hubs[*hub].id.clone());
                 let delivered = Disposition::Delivered(place.clone());
-                Next::To(vec![self.end(place, packet, delivered, &[])])
+                Next::to(self.end(place, packet, delivered, &[]))
             }
             LocalKind::PrivateEndpoint { endpoint } => {
-                Next::To(vec![self.private_endpoint(*endpoint, packet)])
+                // A peer's endpoint lies across the peering (PE-1, WALK-15).
+                if let Some((half, _)) = self.peer_of_endpoint(vnet, *endpoint)
+                    && let Err((reason, decision)) = self.cross(at, vnet, half, packet, true)
+                {
+                    return self.drop_at(at, reason, decision);
+                }
+                Next::to(self.private_endpoint(*endpoint, packet))
             }
             LocalKind::None | LocalKind::Internet | LocalKind::User { .. } => {
                 self.drop_at(at, DropReason::NoneRoute(prefix), Decision::stated(Rule::SYS_3))
             }
         }
+    }
+
+    /// The peered network that a private endpoint is in, with the half of the peering that leads there; none where it
+    /// is in this network.
+    pub(super) fn peer_of_endpoint(&self, vnet: usize, endpoint: usize) -> Option<(usize, usize)> {
+        let topology = self.world.topology;
+        let document = topology.document();
+        let Some(Entity::Subnet(home, _)) = topology.entity(&document.private_endpoints[endpoint].subnet)
+        else {
+            return None;
+        };
+        let network = &document.virtual_networks[vnet];
+        let leads = |half: &crate::model::VirtualNetworkPeering| {
+            half.remote_virtual_network == document.virtual_networks[home].id
+                && topology.is_connected(network, half)
+        };
+        (home != vnet).then(|| network.peerings.iter().position(leads))?.map(|half| (half, home))
     }
 
     /// User rows (UDR-4 to UDR-9). `from` is the subnet and its sender; none for a gateway.
@@ -178,15 +214,14 @@ impl Walker<'_> {
                 let mut hops = route.next_hop_ip_addresses.clone();
                 hops.sort_unstable();
                 hops.dedup();
-                let hops = self.choose(packet, hops);
-                let members =
-                    hops.into_iter().map(|ip| self.appliance(at, vnet, ip, from.is_some(), packet)).collect();
-                self.join(at, packet, members)
+                self.fan(at, packet, hops, |walker, ip| {
+                    walker.appliance(at, vnet, ip, from.is_some(), packet)
+                })
             }
             RouteNextHopType::VnetLocal => {
                 let own = &document.virtual_networks[vnet].address_space;
                 if own.iter().any(|p| p.contains(&packet.destination())) {
-                    Next::To(vec![self.deliver(vnet, packet)])
+                    Next::to(self.deliver(vnet, packet))
                 } else {
                     self.drop_at(at, DropReason::NotLocal, Decision::stated(Rule::UDR_9))
                 }
@@ -214,7 +249,12 @@ impl Walker<'_> {
             return self.drop_at(at, unsupported, Decision::stated(Rule::UDR_7));
         };
         match plane.domains[subscription.domain].designated_vpn() {
-            Some(vpn) => Next::To(vec![self.gateway_forward(vpn, packet)]),
+            Some(vpn) => {
+                if let Err((reason, decision)) = self.towards_gateway(at, vnet, subscription.domain, packet) {
+                    return self.drop_at(at, reason, decision);
+                }
+                self.gateway_forward(at, vpn, packet)
+            }
             None => self.drop_at(at, unsupported, Decision::decided(Rule::UDR_6)),
         }
     }
@@ -260,7 +300,7 @@ impl Walker<'_> {
             }
             self.decide(at, stated);
         }
-        self.hop(at).via = Some(sending_id());
+        self.leaves_by(at, Some(sending_id()), false);
         Ok(())
     }
 
@@ -311,12 +351,12 @@ impl Walker<'_> {
         }
         let owner = target.and_then(|v| self.world.hosts.owner(v, ip).map(|owner| (v, owner)));
         match owner {
-            Some((_, Owner::Nic(nic))) => Next::To(vec![self.arrive_appliance(nic, packet)]),
-            Some((_, Owner::Firewall(firewall))) => Next::To(vec![self.arrive_firewall(firewall, packet)]),
+            Some((_, Owner::Nic(nic))) => Next::to(self.arrive_appliance(nic, false, packet)),
+            Some((_, Owner::Firewall(firewall))) => Next::to(self.arrive_firewall(firewall, packet)),
             Some((v, Owner::Frontend { balancer, frontend })) => {
-                Next::To(vec![self.balancer(v, balancer, frontend, true, packet)])
+                Next::to(self.balancer(v, balancer, frontend, true, packet))
             }
-            Some((_, Owner::Gateway(gateway))) => Next::To(vec![self.gateway_forward(gateway, packet)]),
+            Some((_, Owner::Gateway(gateway))) => self.gateway_forward(at, gateway, packet),
             Some((_, Owner::PrivateEndpoint(_) | Owner::RouteServer(_))) | None => {
                 self.drop_at(at, unreachable(), Decision::decided(Rule::UDR_4))
             }
@@ -354,24 +394,20 @@ impl Walker<'_> {
                     }
                 })
                 .collect();
-            nics.sort_unstable();
+            let interfaces = &topology.document().network_interfaces;
+            nics.sort_by(|a, b| interfaces[*a].id.cmp(&interfaces[*b].id));
             nics.dedup();
             if nics.is_empty() {
                 let reason = DropReason::NoHealthyBackend(declared.id.clone());
                 return walker.drop_at(at, reason, Decision::stated(Rule::WALK_9));
             }
-            let members = walker
-                .choose(packet, nics)
-                .into_iter()
-                .map(|nic| {
-                    Next::To(vec![if forward {
-                        walker.arrive_appliance(nic, packet)
-                    } else {
-                        walker.arrive_host(nic, packet)
-                    }])
+            walker.fan(at, packet, nics, |walker, nic| {
+                Next::to(if forward {
+                    walker.arrive_appliance(nic, false, packet)
+                } else {
+                    walker.arrive_host(nic, packet)
                 })
-                .collect();
-            walker.join(at, packet, members)
+            })
         })
     }
 
@@ -431,7 +467,7 @@ impl Walker<'_> {
         }
     }
 
-    fn private_endpoint(&mut self, endpoint: usize, packet: Packet) -> usize {
+    pub(super) fn private_endpoint(&mut self, endpoint: usize, packet: Packet) -> usize {
         let topology = self.world.topology;
         let declared = &topology.document().private_endpoints[endpoint];
         let place = Place::PrivateEndpoint(declared.id.clone());
@@ -463,7 +499,7 @@ impl Walker<'_> {
                 Rewrite::Kept
             )
         {
-            return self.arrive_appliance(nic, packet);
+            return self.arrive_appliance(nic, false, packet);
         }
         let place = Place::NetworkInterface(document.network_interfaces[nic].id.clone());
         if let Some((v, s)) = nic_subnet(self.world.topology, nic)
@@ -474,8 +510,9 @@ impl Walker<'_> {
         self.end(place.clone(), packet, Disposition::Delivered(place), &[])
     }
 
-    /// A packet that an appliance is asked to forward (WALK-3 to WALK-5, WALK-8).
-    pub(super) fn arrive_appliance(&mut self, nic: usize, packet: Packet) -> usize {
+    /// A packet that an appliance is asked to forward (WALK-3 to WALK-5, WALK-8). What comes out of a tunnel Azure saw
+    /// as the appliance's own: neither security groups nor IP forwarding are asked about the packet inside (ENC-2).
+    pub(super) fn arrive_appliance(&mut self, nic: usize, tunnelled: bool, packet: Packet) -> usize {
         let topology = self.world.topology;
         let document = topology.document();
         let interface = &document.network_interfaces[nic];
@@ -504,7 +541,7 @@ impl Walker<'_> {
             interface: Some(document.network_interfaces[n].id.clone()),
         };
         let drop = |reason| Disposition::Dropped(reason);
-        if let Some((v, s)) = nic_subnet(topology, nic)
+        if let Some((v, s)) = nic_subnet(topology, nic).filter(|_| !tunnelled)
             && let Some(reason) = self.denied(Some(nic), v, Some(s), SecurityRuleDirection::Inbound, packet)
         {
             return self.end(place(nic), packet, drop(reason), &[Decision::stated(Rule::NSG_1)]);
@@ -528,7 +565,7 @@ impl Walker<'_> {
                     let place = Place::NetworkInterface(interface.id.clone());
                     return self.end(place.clone(), packet, Disposition::Delivered(place), &[]);
                 }
-                if !interface.enable_ip_forwarding {
+                if !tunnelled && !interface.enable_ip_forwarding {
                     let reason = DropReason::NoIpForwarding(interface.id.clone());
                     return self.end(place(nic), packet, drop(reason), &[Decision::stated(Rule::WALK_3)]);
                 }
@@ -621,7 +658,7 @@ impl Walker<'_> {
         }
     }
 
-    /// The overlay tunnel that an appliance would use for a destination: the longest far prefix.
+    /// The overlay tunnel that an appliance would use for a destination: the longest far prefix, then the least id.
     fn tunnel_from(&self, id: &ResourceId, destination: IpAddr) -> Option<(usize, bool, u8)> {
         let mut best: Option<(usize, bool, u8)> = None;
         for (t, tunnel) in self.world.topology.document().overlay_tunnels.iter().enumerate() {
@@ -629,8 +666,13 @@ impl Walker<'_> {
                 if near.node != *id {
                     continue;
                 }
+                let tunnels = &self.world.topology.document().overlay_tunnels;
                 for prefix in far.prefixes.iter().filter(|p| p.contains(&destination)) {
-                    if best.is_none_or(|(.., length)| prefix.prefix_len() > length) {
+                    let better = best.is_none_or(|(other, _, length)| {
+                        prefix.prefix_len() > length
+                            || (prefix.prefix_len() == length && tunnel.id < tunnels[other].id)
+                    });
+                    if better {
                         best = Some((t, forward, prefix.prefix_len()));
                     }
                 }
@@ -656,7 +698,7 @@ impl Walker<'_> {
             hop.encrypted = declared.encrypted;
             hop.stateful = stateful;
             walker.decide(at, Decision::stated(Rule::ENC_2));
-            Next::To(vec![walker.tunnel_exit(tunnel, forward, packet)])
+            Next::to(walker.tunnel_exit(tunnel, forward, packet))
         })
     }
 
@@ -684,7 +726,7 @@ impl Walker<'_> {
             _ => Vec::new(),
         };
         match primary_of(topology, &nics) {
-            Some(nic) => self.arrive_appliance(nic, packet),
+            Some(nic) => self.arrive_appliance(nic, true, packet),
             None => {
                 let place = Place::OnPremises(end.node.clone());
                 let down = DropReason::ConnectionDown(declared.id.clone());
@@ -750,25 +792,20 @@ impl Walker<'_> {
         };
         self.decide(at, Decision::stated(Rule::OUT_1));
         if let Some((circuit, links)) = self.microsoft_edge(vnet, destination) {
-            let members = self.choose(packet, links);
-            let ends = members
-                .into_iter()
-                .map(|link| {
-                    let id = document.express_route_circuits[circuit].id.clone();
-                    let peering = PeeringType::MicrosoftPeering;
-                    let place = Place::Msee { circuit: id.clone(), link, peering };
-                    let egress = Disposition::Egress(Egress::MicrosoftPeering(id));
-                    Next::To(vec![self.end(place, packet, egress, &[Decision::decided(Rule::MSP_13)])])
-                })
-                .collect();
-            return self.join(at, packet, ends);
+            return self.fan(at, packet, links, |walker, link| {
+                let id = document.express_route_circuits[circuit].id.clone();
+                let peering = PeeringType::MicrosoftPeering;
+                let place = Place::Msee { circuit: id.clone(), link, peering };
+                let egress = Disposition::Egress(Egress::MicrosoftPeering(id));
+                Next::to(walker.end(place, packet, egress, &[Decision::decided(Rule::MSP_13)]))
+            });
         }
         let (egress, decisions) = if self.world.backbone.longest_match(destination).is_some() {
             (Egress::MicrosoftBackbone(identity), vec![Decision::stated(Rule::SYS_8)])
         } else {
             (Egress::Internet(identity), vec![])
         };
-        Next::To(vec![self.end(Place::InternetEdge, packet, Disposition::Egress(egress), &decisions)])
+        Next::to(self.end(Place::InternetEdge, packet, Disposition::Egress(egress), &decisions))
     }
 
     /// The circuit of the same tenant that advertises the destination on Microsoft peering, and its links (MSP-13).
@@ -783,7 +820,9 @@ impl Walker<'_> {
             .microsoft_peering
             .iter()
             .filter(|(prefix, c)| prefix.contains(&destination) && mine(*c))
-            .max_by_key(|(prefix, c)| (prefix.prefix_len(), std::cmp::Reverse(*c)))?;
+            .max_by_key(|(prefix, c)| {
+                (prefix.prefix_len(), std::cmp::Reverse(&document.express_route_circuits[*c].id))
+            })?;
         let links =
             LinkRole::BOTH.into_iter().filter(|l| document.express_route_circuits[*circuit].link(*l).up);
         Some((*circuit, links.collect()))

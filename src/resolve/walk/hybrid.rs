@@ -6,7 +6,9 @@ use ipnet::IpNet;
 
 use super::super::answer::{Disposition, DropReason, Egress, Next, Place};
 use super::{Packet, State, Walker};
-use crate::control_plane::{ExitKind, Links, RouterIx, Step, Via, is_default_route, is_private_address};
+use crate::control_plane::{
+    DomainOwner, ExitKind, Links, RouterIx, Step, Via, is_default_route, is_private_address,
+};
 use crate::model::{ConnectionType, Entity, LinkRole, LoadBalancerSku, PeeringType};
 use crate::rule::{Decision, Rule};
 use crate::selection::{Handle, LocalKind};
@@ -19,12 +21,29 @@ impl Walker<'_> {
             return Next::End(Disposition::Dropped(DropReason::NoRoute));
         };
         let members = self.world.selection.gateways[subscription.domain].routes[route].members.clone();
-        let members = self.choose(packet, members);
-        let nexts = members
-            .into_iter()
-            .map(|offer| self.offer(at, vnet, subscription.domain, offer, true, packet))
-            .collect();
-        self.join(at, packet, nexts)
+        let members = self.in_order(subscription.domain, members);
+        self.fan(at, packet, members, |walker, offer| {
+            walker.offer(at, vnet, subscription.domain, offer, true, packet)
+        })
+    }
+
+    /// Members by the names of what they lead over, so that the order of a document decides nothing (SEL-12).
+    fn in_order(&self, domain: usize, mut members: Vec<usize>) -> Vec<usize> {
+        let document = self.world.topology.document();
+        let offers = &self.world.plane.domains[domain].offers;
+        let gateway_id = |g: usize| document.virtual_network_gateways[g].id.clone();
+        members.sort_by_cached_key(|offer| match &offers[*offer].via {
+            Via::ExpressRoute { gateway, connection, far, .. } | Via::Vpn { gateway, connection, far } => {
+                let connection = connection.map(|c| document.connections[c].id.clone());
+                (0, Some(gateway_id(*gateway)), connection, far.map(gateway_id), None)
+            }
+            Via::RouteServer { next_hop } => (1, None, None, None, Some(*next_hop)),
+            Via::Hub { hub, vnet, connection } => {
+                let vnet = vnet.map(|v| document.virtual_networks[v].id.clone());
+                (2, Some(document.virtual_hubs[*hub].id.clone()), connection.clone(), vnet, None)
+            }
+        });
+        members
     }
 
     /// One member: over a gateway, to an appliance that a Route Server named, or through a hub.
@@ -40,7 +59,10 @@ impl Walker<'_> {
         let plane = self.world.plane;
         match plane.domains[domain].offers[offer].via.clone() {
             Via::ExpressRoute { .. } | Via::Vpn { .. } => {
-                Next::To(vec![self.gateway_out(domain, offer, packet)])
+                if let Err((reason, decision)) = self.towards_gateway(at, vnet, domain, packet) {
+                    return self.drop_at(at, reason, decision);
+                }
+                Next::to(self.gateway_out(domain, offer, packet))
             }
             Via::RouteServer { next_hop } => {
                 self.decide(at, Decision::stated(Rule::ARS_2));
@@ -49,17 +71,41 @@ impl Walker<'_> {
             Via::Hub { hub, vnet: target, connection } => {
                 let id = self.world.topology.document().virtual_hubs[hub].id.clone();
                 let place = Place::Hub(id.clone());
-                Next::To(vec![self.visit(State::Hub { hub, offer, packet }, place, packet, |walker, at| {
+                Next::to(self.visit(State::Hub { hub, offer, packet }, place, packet, |walker, at| {
                     walker.decide(at, Decision::stated(Rule::VWAN_1));
                     match target {
-                        Some(target) => Next::To(vec![walker.deliver(target, packet)]),
+                        Some(target) => Next::to(walker.deliver(target, packet)),
                         None => {
                             walker.hop(at).via.clone_from(&connection);
                             Next::End(Disposition::OnPremises(connection.unwrap_or(id)))
                         }
                     }
-                })])
+                }))
             }
+        }
+    }
+
+    /// To a gateway in another network the packet crosses the peering: access must be allowed (PEER-4, WALK-15);
+    /// gateways need no forwarded-traffic flag (PEER-5).
+    pub(super) fn towards_gateway(
+        &mut self,
+        at: usize,
+        vnet: usize,
+        domain: usize,
+        packet: Packet,
+    ) -> Result<(), (DropReason, Decision)> {
+        let DomainOwner::VirtualNetwork(owner) = self.world.plane.domains[domain].owner else {
+            return Ok(());
+        };
+        let document = self.world.topology.document();
+        let hub = &document.virtual_networks[owner].id;
+        let half = document.virtual_networks[vnet]
+            .peerings
+            .iter()
+            .position(|half| half.use_remote_gateways && half.remote_virtual_network == *hub);
+        match half.filter(|_| owner != vnet) {
+            Some(half) => self.cross(at, vnet, half, packet, false),
+            None => Ok(()),
         }
     }
 
@@ -83,7 +129,7 @@ impl Walker<'_> {
                 }
                 Via::Vpn { connection: Some(c), far: Some(far), .. } => {
                     walker.hop(at).encrypted = true;
-                    Next::To(vec![walker.gateway_in(far, Some(c), packet)])
+                    Next::to(walker.gateway_in(far, Some(c), packet))
                 }
                 Via::Vpn { connection: Some(c), far: None, .. } => {
                     walker.hop(at).encrypted = true;
@@ -118,12 +164,7 @@ impl Walker<'_> {
                 LinkRole::Secondary => links.secondary,
             })
             .collect();
-        let nexts = self
-            .choose(packet, roles)
-            .into_iter()
-            .map(|link| Next::To(vec![self.msee_out(circuit, link, far, packet)]))
-            .collect();
-        self.join(at, packet, nexts)
+        self.fan(at, packet, roles, |walker, link| Next::to(walker.msee_out(circuit, link, far, packet)))
     }
 
     fn msee_out(&mut self, circuit: usize, link: LinkRole, far: Option<usize>, packet: Packet) -> usize {
@@ -131,12 +172,12 @@ impl Walker<'_> {
         let declared = &document.express_route_circuits[circuit];
         let peering = PeeringType::AzurePrivatePeering;
         let place = Place::Msee { circuit: declared.id.clone(), link, peering };
-        let state = State::Msee { circuit, link, peering, inbound: false, packet };
+        let state = State::Msee { circuit, link, peering, inbound: false, to: far, packet };
         self.visit(state, place, packet, |walker, at| {
             walker.decide(at, Decision::stated(Rule::ER_1));
             if let Some(far) = far {
                 walker.decide(at, Decision::stated(Rule::ER_12));
-                return Next::To(vec![walker.gateway_in(far, None, packet)]);
+                return Next::to(walker.gateway_in(far, None, packet));
             }
             walker.hop(at).encrypted = declared.macsec;
             let on_premises = &walker.world.plane.on_premises;
@@ -161,16 +202,21 @@ impl Walker<'_> {
 
     /// A VPN gateway as next hop of a user route, or by its own address: spokes that use it by its own subnet's table
     /// (PEER-11), the rest over its connections.
-    pub(super) fn gateway_forward(&mut self, gateway: usize, packet: Packet) -> usize {
+    pub(super) fn gateway_forward(&mut self, at: usize, gateway: usize, packet: Packet) -> Next {
         let topology = self.world.topology;
         let document = topology.document();
         let declared = &document.virtual_network_gateways[gateway];
         let place = Place::Gateway(declared.id.clone());
-        let Some(Entity::VirtualNetwork(vnet)) = topology.entity(&declared.virtual_network) else {
-            return self.end(place, packet, Disposition::Dropped(DropReason::NoRoute), &[]);
-        };
+        let no_route = Disposition::Dropped(DropReason::NoRoute);
         let plane = self.world.plane;
-        let domain = plane.subscriptions[vnet].map(|s| s.domain);
+        let domain = match topology.entity(&declared.virtual_network) {
+            Some(Entity::VirtualNetwork(vnet)) => plane.subscriptions[vnet].map(|s| s.domain),
+            _ => None,
+        };
+        self.decide(at, Decision::stated(Rule::UDR_5));
+        let Some(domain) = domain else {
+            return Next::to(self.end(place, packet, no_route, &[Decision::stated(Rule::UDR_7)]));
+        };
         let served = plane.subscriptions.iter().enumerate().any(|(v, subscription)| {
             subscription.is_some_and(|s| plane.domains[s.domain].has_gateway(gateway))
                 && document.virtual_networks[v]
@@ -179,35 +225,25 @@ impl Walker<'_> {
                     .any(|p| p.contains(&packet.destination()))
         });
         if served {
-            return self.gateway_in(gateway, None, packet);
+            return Next::to(self.gateway_in(gateway, None, packet));
         }
-        self.visit(State::GatewayForward { gateway, packet }, place, packet, |walker, at| {
-            walker.decide(at, Decision::stated(Rule::UDR_5));
-            let Some(domain) = domain else {
-                return walker.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::UDR_7));
-            };
-            let table = &walker.world.selection.gateways[domain];
-            let offers = &plane.domains[domain].offers;
-            let host = IpNet::from(packet.destination());
-            let members = table.by_prefix.covering(&host).into_iter().rev().find_map(|(_, route)| {
-                let mine: Vec<usize> = table.routes[*route as usize]
-                    .members
-                    .iter()
-                    .copied()
-                    .filter(|o| matches!(offers[*o].via, Via::Vpn { gateway: g, .. } if g == gateway))
-                    .collect();
-                (!mine.is_empty()).then_some(mine)
-            });
-            let Some(members) = members else {
-                return walker.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::WALK_16));
-            };
-            let nexts = walker
-                .choose(packet, members)
-                .into_iter()
-                .map(|offer| Next::To(vec![walker.gateway_out(domain, offer, packet)]))
+        let table = &self.world.selection.gateways[domain];
+        let offers = &plane.domains[domain].offers;
+        let host = IpNet::from(packet.destination());
+        let members = table.by_prefix.covering(&host).into_iter().rev().find_map(|(_, route)| {
+            let mine: Vec<usize> = table.routes[*route as usize]
+                .members
+                .iter()
+                .copied()
+                .filter(|o| matches!(offers[*o].via, Via::Vpn { gateway: g, .. } if g == gateway))
                 .collect();
-            walker.join(at, packet, nexts)
-        })
+            (!mine.is_empty()).then_some(mine)
+        });
+        let Some(members) = members else {
+            return Next::to(self.end(place, packet, no_route, &[Decision::stated(Rule::WALK_16)]));
+        };
+        let members = self.in_order(domain, members);
+        self.fan(at, packet, members, |walker, offer| Next::to(walker.gateway_out(domain, offer, packet)))
     }
 
     /// A packet comes in at a gateway: `GatewaySubnet`'s table decides (ER-23). It leads into the network, to those
@@ -241,7 +277,23 @@ impl Walker<'_> {
                             walker.user_route(at, vnet, None, table, route, packet)
                         }
                         LocalKind::Peering { half, remote: Some(remote), .. } => {
-                            walker.enter_spoke(at, (gateway, vnet), half, remote, packet)
+                            match walker.enter_spoke(at, (gateway, vnet), half, remote, packet) {
+                                Err(dropped) => dropped,
+                                Ok(()) => Next::to(walker.deliver(remote, packet)),
+                            }
+                        }
+                        LocalKind::PrivateEndpoint { endpoint } => {
+                            let far = walker.peer_of_endpoint(vnet, endpoint);
+                            let entered = far.map(|(half, remote)| {
+                                walker.enter_spoke(at, (gateway, vnet), half, remote, packet)
+                            });
+                            match entered {
+                                Some(Err(dropped)) => dropped,
+                                _ => Next::to(walker.private_endpoint(endpoint, packet)),
+                            }
+                        }
+                        LocalKind::ConnectedGroup { remote } if !walker.is_served(gateway, remote) => {
+                            walker.no_transit(at, vnet, Rule::PEER_8)
                         }
                         kind => walker.system_route(at, vnet, &kind, prefix, packet),
                     }
@@ -258,15 +310,18 @@ impl Walker<'_> {
         half: usize,
         remote: usize,
         packet: Packet,
-    ) -> Next {
+    ) -> Result<(), Next> {
+        if !self.is_served(gateway, remote) {
+            return Err(self.no_transit(at, vnet, Rule::PEER_8));
+        }
+        self.cross(at, vnet, half, packet, false)
+            .map_err(|(reason, decision)| self.drop_at(at, reason, decision))
+    }
+
+    /// Whether a network uses this gateway (PEER-6).
+    fn is_served(&self, gateway: usize, network: usize) -> bool {
         let plane = self.world.plane;
-        if !plane.subscriptions[remote].is_some_and(|s| plane.domains[s.domain].has_gateway(gateway)) {
-            return self.no_transit(at, vnet, Rule::PEER_8);
-        }
-        match self.cross(at, vnet, half, packet, false) {
-            Err((reason, decision)) => self.drop_at(at, reason, decision),
-            Ok(()) => Next::To(vec![self.deliver(remote, packet)]),
-        }
+        plane.subscriptions[network].is_some_and(|s| plane.domains[s.domain].has_gateway(gateway))
     }
 
     /// From one branch towards another: an appliance's injected route is followed; VPN to VPN passes where both run BGP
@@ -310,22 +365,23 @@ impl Walker<'_> {
         if members.is_empty() {
             return self.no_transit(at, vnet, Rule::ER_14);
         }
-        let nexts = self
-            .choose(packet, members)
-            .into_iter()
-            .map(|offer| self.offer(at, vnet, subscription.domain, offer, false, packet))
-            .collect();
-        self.join(at, packet, nexts)
+        let members = self.in_order(subscription.domain, members);
+        self.fan(at, packet, members, |walker, offer| {
+            walker.offer(at, vnet, subscription.domain, offer, false, packet)
+        })
     }
 
     /// Hands a packet to one of several routers outside Azure.
-    fn routers(&mut self, at: usize, entry: Vec<RouterIx>, tenant: Option<String>, packet: Packet) -> Next {
-        let nexts = self
-            .choose(packet, entry)
-            .into_iter()
-            .map(|router| Next::To(vec![self.router(router, tenant.clone(), packet)]))
-            .collect();
-        self.join(at, packet, nexts)
+    fn routers(
+        &mut self,
+        at: usize,
+        mut entry: Vec<RouterIx>,
+        tenant: Option<String>,
+        packet: Packet,
+    ) -> Next {
+        let routers = &self.world.plane.on_premises.routers;
+        entry.sort_by(|a, b| routers[*a].id.cmp(&routers[*b].id));
+        self.fan(at, packet, entry, |walker, router| Next::to(walker.router(router, tenant.clone(), packet)))
     }
 
     /// Hosts of a site send by its border router that is nearest to the best exit.
@@ -345,7 +401,16 @@ impl Walker<'_> {
         let place = Place::OnPremises(declared.id.clone());
         self.visit(State::Site { site, packet }, place, packet, |walker, at| {
             let on_premises = &walker.world.plane.on_premises;
-            if declared.prefixes.iter().any(|p| p.contains(&packet.destination())) {
+            let here = |step: &Step| match step {
+                Step::Exit(exit) => on_premises.exits[*exit].kind == ExitKind::Here,
+                Step::Router(..) => false,
+            };
+            // Its own hosts, unless a longer prefix leads elsewhere.
+            if declared.prefixes.iter().any(|p| p.contains(&packet.destination()))
+                && routers.iter().all(|router| {
+                    on_premises.route(&[*router], tenant.as_deref(), packet.destination()).iter().all(here)
+                })
+            {
                 return Next::End(Disposition::OnPremises(declared.id.clone()));
             }
             let leaves_here = |router: &&RouterIx| {
@@ -374,24 +439,49 @@ impl Walker<'_> {
             if steps.is_empty() {
                 return walker.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::WALK_17));
             }
-            let steps = walker.choose(packet, steps);
-            let nexts = steps
-                .into_iter()
-                .map(|step| match step {
-                    Step::Exit(exit) => walker.exit(at, router, exit, packet),
-                    Step::Router(next, link) => {
-                        if let Some(link) = link {
-                            let declared = &walker.world.topology.document().on_premises_links[link];
-                            let (id, encrypted) = (declared.id.clone(), declared.encrypted);
-                            walker.hop(at).via = Some(id);
-                            walker.hop(at).encrypted = encrypted;
-                        }
-                        Next::To(vec![walker.router(next, tenant.clone(), packet)])
-                    }
-                })
-                .collect();
-            walker.join(at, packet, nexts)
+            let steps = walker.steps_in_order(steps);
+            walker.fan(at, packet, steps, |walker, step| match step {
+                Step::Exit(exit) => walker.exit(at, router, exit, packet),
+                Step::Router(next, link) => {
+                    let links = &walker.world.topology.document().on_premises_links;
+                    let declared = link.and_then(|link| links.get(link));
+                    let encrypted = declared.is_some_and(|link| link.encrypted);
+                    walker.leaves_by(at, declared.map(|link| link.id.clone()), encrypted);
+                    Next::to(walker.router(next, tenant.clone(), packet))
+                }
+            })
         })
+    }
+
+    /// Steps by the names of what they lead over (SEL-12).
+    fn steps_in_order(&self, mut steps: Vec<Step>) -> Vec<Step> {
+        let document = self.world.topology.document();
+        let on_premises = &self.world.plane.on_premises;
+        let circuit_id = |c: usize| Some(document.express_route_circuits[c].id.clone());
+        let connection_id = |c: usize| Some(document.connections[c].id.clone());
+        steps.sort_by_cached_key(|step| match step {
+            Step::Router(next, link) => {
+                let link = link.map(|l| document.on_premises_links[l].id.clone());
+                (0, Some(on_premises.routers[*next].id.clone()), link, None)
+            }
+            Step::Exit(exit) => match &on_premises.exits[*exit].kind {
+                ExitKind::Private { circuit, link, connection } => {
+                    (1, circuit_id(*circuit), connection_id(*connection), Some(*link))
+                }
+                ExitKind::Public { circuit, link, .. } => (2, circuit_id(*circuit), None, Some(*link)),
+                ExitKind::GlobalReach { circuit, link, far } => {
+                    (3, circuit_id(*circuit), circuit_id(*far), Some(*link))
+                }
+                ExitKind::Vpn { connection } => (4, connection_id(*connection), None, None),
+                ExitKind::Tunnel { tunnel, .. } => {
+                    (5, Some(document.overlay_tunnels[*tunnel].id.clone()), None, None)
+                }
+                ExitKind::Here | ExitKind::Internet | ExitKind::Discard | ExitKind::Towards(_) => {
+                    (6, None, None, None)
+                }
+            },
+        });
+        steps
     }
 
     /// Out of the world outside Azure.
@@ -410,13 +500,12 @@ impl Walker<'_> {
             }
             ExitKind::Private { circuit, link, connection } => {
                 let declared = &document.express_route_circuits[circuit];
-                self.hop(at).via = Some(declared.id.clone());
-                self.hop(at).encrypted = declared.macsec;
-                Next::To(vec![self.msee_in(circuit, link, connection, packet)])
+                self.leaves_by(at, Some(declared.id.clone()), declared.macsec);
+                Next::to(self.msee_in(circuit, link, connection, packet))
             }
             ExitKind::Public { circuit, link, peering } => {
                 let declared = &document.express_route_circuits[circuit];
-                self.hop(at).via = Some(declared.id.clone());
+                self.leaves_by(at, Some(declared.id.clone()), declared.macsec);
                 let packet = self.nat(at, site_ix, packet);
                 let id = declared.id.clone();
                 let place = Place::Msee { circuit: id.clone(), link, peering };
@@ -425,41 +514,52 @@ impl Walker<'_> {
                     _ => (Egress::MicrosoftPeering(id), Rule::MSP_1),
                 };
                 let end = self.end(place, packet, Disposition::Egress(egress), &[Decision::stated(rule)]);
-                Next::To(vec![end])
+                Next::to(end)
             }
             ExitKind::GlobalReach { circuit, link, far } => {
-                let id = document.express_route_circuits[circuit].id.clone();
-                self.hop(at).via = Some(id.clone());
+                let declared = &document.express_route_circuits[circuit];
+                let id = declared.id.clone();
+                self.leaves_by(at, Some(id.clone()), declared.macsec);
                 let peering = PeeringType::AzurePrivatePeering;
                 let place = Place::Msee { circuit: id, link, peering };
-                let state = State::Msee { circuit, link, peering, inbound: true, packet };
+                let state = State::Msee { circuit, link, peering, inbound: true, to: Some(far), packet };
                 let node = self.visit(state, place, packet, |walker, at| {
                     walker.decide(at, Decision::stated(Rule::ER_15));
                     let other = &document.express_route_circuits[far];
-                    let links = Links { primary: other.primary.up, secondary: other.secondary.up };
+                    let on_premises = &walker.world.plane.on_premises;
+                    let leads = |role: LinkRole| {
+                        let to = packet.destination();
+                        let entry = on_premises.circuit_entry((far, &other.id), peering, role, to);
+                        other.link(role).up && !entry.is_empty()
+                    };
+                    let links =
+                        Links { primary: leads(LinkRole::Primary), secondary: leads(LinkRole::Secondary) };
                     walker.over_circuit(at, far, links, None, packet)
                 });
-                Next::To(vec![node])
+                Next::to(node)
             }
             ExitKind::Vpn { connection } => {
                 let declared = &document.connections[connection];
-                self.hop(at).via = Some(declared.id.clone());
-                self.hop(at).encrypted = true;
+                self.leaves_by(at, Some(declared.id.clone()), true);
                 match topology.entity(&declared.virtual_network_gateway) {
                     Some(Entity::Gateway(gateway)) => {
-                        Next::To(vec![self.gateway_in(gateway, Some(connection), packet)])
+                        Next::to(self.gateway_in(gateway, Some(connection), packet))
                     }
                     _ => Next::End(Disposition::Dropped(DropReason::ConnectionDown(declared.id.clone()))),
                 }
             }
             ExitKind::Tunnel { tunnel, forward } => {
                 let declared = &document.overlay_tunnels[tunnel];
-                self.hop(at).via = Some(declared.id.clone());
-                self.hop(at).encrypted = declared.encrypted;
+                self.leaves_by(at, Some(declared.id.clone()), declared.encrypted);
                 self.decide(at, Decision::stated(Rule::ENC_2));
-                Next::To(vec![self.tunnel_exit(tunnel, forward, packet)])
+                Next::to(self.tunnel_exit(tunnel, forward, packet))
+            }
+            ExitKind::Internet if is_private_address(packet.destination()) => {
+                // An Internet exit leads to public addresses; nothing nearer was known of this one.
+                self.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::WALK_17))
             }
             ExitKind::Internet => {
+                self.leaves_by(at, None, false);
                 self.nat(at, site_ix, packet);
                 Next::End(Disposition::OnPremisesInternet(site.id.clone()))
             }
@@ -491,7 +591,7 @@ impl Walker<'_> {
         let id = document.express_route_circuits[circuit].id.clone();
         let peering = PeeringType::AzurePrivatePeering;
         let place = Place::Msee { circuit: id, link, peering };
-        let state = State::Msee { circuit, link, peering, inbound: true, packet };
+        let state = State::Msee { circuit, link, peering, inbound: true, to: Some(connection), packet };
         self.visit(state, place, packet, |walker, at| {
             walker.decide(at, Decision::stated(Rule::ER_1));
             let declared = &document.connections[connection];
@@ -503,13 +603,13 @@ impl Walker<'_> {
                 && let Some(vnet) = walker.fast_path(gateway, packet.destination())
             {
                 walker.decide(at, Decision::stated(Rule::ER_22));
-                return Next::To(vec![walker.deliver(vnet, packet)]);
+                return Next::to(walker.deliver(vnet, packet));
             }
-            Next::To(vec![walker.gateway_in(gateway, None, packet)])
+            Next::to(walker.gateway_in(gateway, None, packet))
         })
     }
 
-    /// The network FastPath delivers to directly: the gateway's own, where its subnet has no route table and the
+    /// The network FastPath delivers to directly: the gateway's own, where its subnet has no user route and the
     /// destination is neither a private endpoint nor a Basic front end (ER-22, PE-7).
     fn fast_path(&self, gateway: usize, destination: IpAddr) -> Option<usize> {
         use super::super::hosts::Owner;
@@ -520,6 +620,7 @@ impl Walker<'_> {
             return None;
         };
         let table = &self.world.selection.tables[self.world.selection.of_gateway[vnet]];
+        let has_route = table.route_table.is_some_and(|t| !document.route_tables[t].routes.is_empty());
         let own = document.virtual_networks[vnet].address_space.iter().any(|p| p.contains(&destination));
         let skipped = match self.world.hosts.owner(vnet, destination) {
             Some(Owner::PrivateEndpoint(_)) => true,
@@ -528,6 +629,6 @@ impl Walker<'_> {
             }
             _ => false,
         };
-        (own && table.route_table.is_none() && !skipped).then_some(vnet)
+        (own && !has_route && !skipped).then_some(vnet)
     }
 }

@@ -6,17 +6,17 @@
 mod azure;
 mod hybrid;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::answer::{
-    Answer, Disposition, DropReason, Header, Hop, MatchedRoute, Next, NextHop, Node, NsgStatus, Place,
+    Answer, Disposition, DropReason, Edge, Header, Hop, MatchedRoute, Next, NextHop, Node, NsgStatus, Place,
 };
 use super::hosts::{Hosts, Start};
 use super::question::{FlowKey, flow_hash};
 use crate::control_plane::{ControlPlane, RouterIx};
 use crate::fib::Fib;
-use crate::model::{EffectiveRouteRow, LinkRole, PeeringType, RouteState, Topology};
+use crate::model::{EffectiveRouteRow, LinkRole, PeeringType, ResourceId, RouteState, Topology};
 use crate::prefix_table::PrefixTable;
 use crate::rule::{Decision, Rule};
 use crate::selection::{Candidate, Selection};
@@ -58,16 +58,56 @@ pub(super) enum Sender {
 /// A walk state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum State {
-    Leave { vnet: usize, subnet: usize, sender: Sender, forwarding: bool, packet: Packet },
-    Balancer { balancer: usize, frontend: usize, forward: bool, packet: Packet },
-    GatewayOut { domain: usize, offer: usize, packet: Packet },
-    GatewayIn { gateway: usize, connection: Option<usize>, packet: Packet },
-    GatewayForward { gateway: usize, packet: Packet },
-    Hub { hub: usize, offer: usize, packet: Packet },
-    Tunnel { tunnel: usize, forward: bool, packet: Packet },
-    Msee { circuit: usize, link: LinkRole, peering: PeeringType, inbound: bool, packet: Packet },
-    Site { site: usize, packet: Packet },
-    Router { router: RouterIx, tenant: Option<String>, packet: Packet },
+    Leave {
+        vnet: usize,
+        subnet: usize,
+        sender: Sender,
+        forwarding: bool,
+        packet: Packet,
+    },
+    Balancer {
+        balancer: usize,
+        frontend: usize,
+        forward: bool,
+        packet: Packet,
+    },
+    GatewayOut {
+        domain: usize,
+        offer: usize,
+        packet: Packet,
+    },
+    GatewayIn {
+        gateway: usize,
+        connection: Option<usize>,
+        packet: Packet,
+    },
+    Hub {
+        hub: usize,
+        offer: usize,
+        packet: Packet,
+    },
+    Tunnel {
+        tunnel: usize,
+        forward: bool,
+        packet: Packet,
+    },
+    Msee {
+        circuit: usize,
+        link: LinkRole,
+        peering: PeeringType,
+        inbound: bool,
+        to: Option<usize>,
+        packet: Packet,
+    },
+    Site {
+        site: usize,
+        packet: Packet,
+    },
+    Router {
+        router: RouterIx,
+        tenant: Option<String>,
+        packet: Packet,
+    },
 }
 
 pub(super) struct Walker<'n> {
@@ -77,6 +117,8 @@ pub(super) struct Walker<'n> {
     nodes: Vec<Node>,
     known: HashMap<State, usize>,
     stack: Vec<(State, Place)>,
+    /// Nodes whose way out was noted.
+    left: HashSet<usize>,
 }
 
 /// Backstop against ways that never repeat themselves (WALK-7).
@@ -92,15 +134,23 @@ pub(crate) fn walk(
     gate: bool,
 ) -> Answer {
     let packet = Packet { header: Header { source, destination }, flow };
-    let mut walker = Walker { world, gate, nodes: Vec::new(), known: HashMap::new(), stack: Vec::new() };
+    let mut walker = Walker {
+        world,
+        gate,
+        nodes: Vec::new(),
+        known: HashMap::new(),
+        stack: Vec::new(),
+        left: HashSet::new(),
+    };
     walker.start(start, packet);
     let root = &walker.nodes[0];
     let next_hop = match (&root.hop.route, &root.next) {
         (Some(route), _) => NextHop::Route(route.clone()),
         (None, Next::End(Disposition::PlatformHost)) => NextHop::PlatformHost,
         (None, Next::To(members)) => {
-            NextHop::OnPremises(members.iter().map(|at| walker.nodes[*at].hop.place.clone()).collect())
+            NextHop::OnPremises(members.iter().map(|edge| walker.nodes[edge.to].hop.place.clone()).collect())
         }
+        (None, Next::End(_)) if !matches!(root.hop.place, Place::OnPremises(_)) => NextHop::NoRoute,
         (None, Next::End(_)) => NextHop::OnPremises(vec![root.hop.place.clone()]),
     };
     Answer {
@@ -119,10 +169,7 @@ impl Walker<'_> {
         match start {
             Start::Nic { nic, vnet, subnet } => {
                 let place = Place::NetworkInterface(document.network_interfaces[nic].id.clone());
-                let own = document.network_interfaces[nic]
-                    .ip_configurations
-                    .iter()
-                    .any(|c| c.private_ip_address == Some(packet.header.source));
+                let own = self.world.hosts.sends_as(self.world.topology, nic, packet.header.source);
                 self.leave(vnet, subnet, Sender::Nic(nic), place, !own, false, packet);
             }
             Start::Subnet { vnet, subnet } => {
@@ -175,7 +222,11 @@ impl Walker<'_> {
         self.nodes.push(Node { hop, next: Next::End(Disposition::HopLimit), table: None, asked });
         if let Some(first) = self.stack.iter().position(|(seen, _)| *seen == state) {
             let mut cycle: Vec<Place> = self.stack[first..].iter().map(|(_, place)| place.clone()).collect();
-            // The same cycle may be entered anywhere: tell it from its least place.
+            // The same cycle may be entered anywhere, by a question or on the way: name this place as the way found it,
+            // and tell the cycle from its least place.
+            if let Some(entered) = cycle.first_mut() {
+                *entered = place;
+            }
             let least = (0..cycle.len()).min_by_key(|i| cycle[*i].clone()).unwrap_or(0);
             cycle.rotate_left(least);
             self.decide(at, Decision::stated(Rule::WALK_7));
@@ -220,8 +271,27 @@ impl Walker<'_> {
         &mut self.nodes[at].hop
     }
 
+    /// Notes by what a packet leaves a node. Equal-cost members share the node: it keeps the name they have in common,
+    /// and counts as encrypted only where every one of them is.
+    fn leaves_by(&mut self, at: usize, via: Option<ResourceId>, encrypted: bool) {
+        let first = self.left.insert(at);
+        let hop = self.hop(at);
+        if first {
+            hop.via = via;
+            hop.encrypted = encrypted;
+        } else {
+            if hop.via != via {
+                hop.via = None;
+            }
+            hop.encrypted &= encrypted;
+        }
+    }
+
     fn decide(&mut self, at: usize, decision: Decision) {
-        self.nodes[at].hop.decisions.push(decision);
+        let decisions = &mut self.nodes[at].hop.decisions;
+        if !decisions.contains(&decision) {
+            decisions.push(decision);
+        }
     }
 
     /// Drops the packet at this node.
@@ -230,45 +300,66 @@ impl Walker<'_> {
         Next::End(Disposition::Dropped(reason))
     }
 
-    /// One member for a flow, all without.
-    fn choose<T>(&self, packet: Packet, mut members: Vec<T>) -> Vec<T> {
-        let Some(flow) = packet.flow else { return members };
+    /// Equal-cost members: all of them, or the one that the flow's hash picks (SEL-12). Each is walked by `member`; what
+    /// it notes of the way out ([`leaves_by`](Self::leaves_by)) stays its own, and one that ends here gets a node of its
+    /// own beside the others.
+    fn fan<T>(
+        &mut self,
+        at: usize,
+        packet: Packet,
+        mut members: Vec<T>,
+        mut member: impl FnMut(&mut Self, T) -> Next,
+    ) -> Next {
         if members.len() < 2 {
-            return members;
-        }
-        let Header { source, destination } = packet.header;
-        let hash = flow_hash(source, destination, flow.protocol, flow.source_port, flow.destination_port);
-        let count = u64::try_from(members.len()).unwrap_or(u64::MAX);
-        let pick = usize::try_from(hash % count).unwrap_or(0);
-        vec![members.swap_remove(pick)]
-    }
-
-    /// Joins the outcomes of equal-cost members; one that ends here gets a node of its own beside the others.
-    fn join(&mut self, at: usize, packet: Packet, members: Vec<Next>) -> Next {
-        if members.len() < 2 {
-            return members
-                .into_iter()
-                .next()
-                .unwrap_or(Next::End(Disposition::Dropped(DropReason::NoRoute)));
+            return match members.pop() {
+                Some(only) => member(self, only),
+                None => Next::End(Disposition::Dropped(DropReason::NoRoute)),
+            };
         }
         self.decide(at, Decision::stated(Rule::SEL_12));
-        let mut to = Vec::new();
-        for member in members {
-            match member {
-                Next::To(nodes) => to.extend(nodes),
+        if let Some(flow) = packet.flow {
+            let Header { source, destination } = packet.header;
+            let hash = flow_hash(source, destination, flow.protocol, flow.source_port, flow.destination_port);
+            let count = u64::try_from(members.len()).unwrap_or(u64::MAX);
+            let pick = usize::try_from(hash % count).unwrap_or(0);
+            members = vec![members.swap_remove(pick)];
+        }
+        let named = self.left.contains(&at);
+        let before = (self.nodes[at].hop.via.clone(), self.nodes[at].hop.encrypted);
+        let mut edges: Vec<Edge> = Vec::new();
+        for one in members {
+            (self.nodes[at].hop.via, self.nodes[at].hop.encrypted) = before.clone();
+            if !named {
+                self.left.remove(&at);
+            }
+            let next = member(self, one);
+            let hop = &self.nodes[at].hop;
+            let via = Some((hop.via.clone(), hop.encrypted));
+            match next {
+                Next::To(to) => {
+                    edges.extend(to.into_iter().map(|e| Edge { to: e.to, via: e.via.or(via.clone()) }));
+                }
                 Next::End(disposition) => {
-                    let place = self.nodes[at].hop.place.clone();
-                    to.push(self.end(place, packet, disposition, &[]));
+                    let place = hop.place.clone();
+                    edges.push(Edge { to: self.end(place, packet, disposition, &[]), via });
                 }
             }
         }
+        // The node itself keeps what its members have in common.
+        let common = edges.iter().all(|e| e.via == edges[0].via);
+        let encrypted = edges.iter().all(|e| e.via.as_ref().is_some_and(|(_, encrypted)| *encrypted));
+        let hop = self.hop(at);
+        if !common {
+            hop.via = None;
+        }
+        hop.encrypted = encrypted;
         let mut seen = Vec::new();
-        to.retain(|node| {
-            let new = !seen.contains(node);
-            seen.push(*node);
+        edges.retain(|edge| {
+            let new = !seen.contains(edge);
+            seen.push(edge.clone());
             new
         });
-        Next::To(to)
+        Next::To(edges)
     }
 
     /// Notes the effective route a node follows.

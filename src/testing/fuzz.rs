@@ -1,0 +1,172 @@
+//! The bodies of the fuzz targets: plain functions of bytes, so that a fuzzer can drive them and an ordinary test can
+//! replay what it found.
+//!
+//! A body that returns has found nothing. It panics where a promise is broken: input that makes the library panic, or
+//! an answer that differs when the same question is put again.
+//!
+//! ```
+//! use azroute::testing::fuzz;
+//! for (_, target) in fuzz::TARGETS {
+//!     target(b"[{\"id\": ");
+//! }
+//! ```
+
+use std::net::IpAddr;
+
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use super::strategies;
+use crate::Network;
+use crate::import::{ImportLimits, Importer, effective_routes as dumps};
+use crate::model::{Document, ResourceId, Topology};
+
+/// A fuzz target: any bytes, no answer.
+pub type Target = fn(&[u8]);
+
+/// Every target by name; the name is also that of its folder of inputs.
+pub const TARGETS: [(&str, Target); 6] = [
+    ("import_any", import_any),
+    ("import_template", import_template),
+    ("effective_routes", effective_routes),
+    ("service_tags", service_tags),
+    ("document", document),
+    ("resolve_structured", resolve_structured),
+];
+
+/// More input is not looked at: what is found in large input is found in small input, and sooner.
+const MAX_BYTES: usize = 64 << 10;
+const MAX_RESOURCES: usize = 1_000;
+const MAX_SOURCES: usize = 12;
+const MAX_PROBES: usize = 24;
+
+/// Any bytes as one input of an importer, and as the second of two equal ones.
+pub fn import_any(bytes: &[u8]) {
+    if bytes.len() > MAX_BYTES {
+        return;
+    }
+    let limits = ImportLimits { max_resources: MAX_RESOURCES, ..ImportLimits::default() };
+    let mut importer = Importer::with_limits(limits);
+    let first = importer.add("first", bytes);
+    let second = importer.add("second", bytes);
+    if let (Ok(first), Ok(second)) = (&first, &second) {
+        assert_eq!(first, second, "the same input was read in two ways");
+    }
+    match importer.finish() {
+        Ok((topology, report)) => {
+            let _ = format!("{report:?}");
+            ask(&topology);
+        }
+        Err(error) => drop(error.to_string()),
+    }
+}
+
+/// Bytes as the resources of an ARM template.
+pub fn import_template(bytes: &[u8]) {
+    const HEAD: &[u8] = br#"{"$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#", "contentVersion": "1.0.0.0", "resources": ["#;
+    import_any(&[HEAD, bytes, b"]}"].concat());
+}
+
+/// Any bytes as a dump of effective routes.
+pub fn effective_routes(bytes: &[u8]) {
+    if bytes.len() > MAX_BYTES {
+        return;
+    }
+    match dumps::parse("dump", bytes) {
+        Ok(observed) => {
+            for (_, rows) in observed.effective() {
+                let comparison = crate::analysis::compare(rows, rows);
+                assert!(comparison.is_equal(), "a table differs from itself:\n{comparison}");
+            }
+        }
+        Err(error) => drop(error.to_string()),
+    }
+}
+
+/// Bytes as the values of a service tag download.
+pub fn service_tags(bytes: &[u8]) {
+    import_any(&[br#"{"changeNumber": 1, "cloud": "Public", "values": ["#, bytes, b"]}"].concat());
+}
+
+/// Any bytes as a document: checked, built, asked.
+pub fn document(bytes: &[u8]) {
+    if bytes.len() > MAX_BYTES {
+        return;
+    }
+    let Ok(document) = serde_json::from_slice::<Document>(bytes) else { return };
+    if document.len() > MAX_RESOURCES {
+        return;
+    }
+    let text = serde_json::to_vec(&document).unwrap_or_default();
+    let again = serde_json::from_slice::<Document>(&text).ok();
+    assert_eq!(Some(&document), again.as_ref(), "a document does not survive being written and read");
+    match Topology::new(document) {
+        Ok(topology) => ask(&topology),
+        Err(error) => drop(error.to_string()),
+    }
+}
+
+/// Bytes as the seed of a strategy: a legal design, and what-ifs on it. Only the first 32 count; they are not the
+/// choices themselves, since a strategy that draws until something fits would never end on a run of zeros.
+pub fn resolve_structured(bytes: &[u8]) {
+    let mut seed = [0; 32];
+    for (to, from) in seed.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+    let config = Config { failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    let Ok(drawn) = strategies::any_topology().new_tree(&mut runner) else { return };
+    let document = drawn.current();
+    let changes = strategies::changes(&document).new_tree(&mut runner).map(|tree| tree.current());
+    let Ok(topology) = Topology::new(document) else { return };
+    ask(&topology);
+    let (Ok(network), Ok(changes)) = (Network::build(&topology), changes) else { return };
+    if let Ok(changed) = network.apply(&changes) {
+        ask(changed.topology());
+    }
+}
+
+/// Puts questions of every kind, each twice.
+fn ask(topology: &Topology) {
+    let Ok(network) = Network::build(topology) else { return };
+    let Ok(again) = Network::build(topology) else { return };
+    assert_eq!(network.findings(), again.findings(), "findings differ");
+    let document = topology.document();
+    let subnets: Vec<ResourceId> = document
+        .virtual_networks
+        .iter()
+        .flat_map(|vnet| vnet.subnets.iter().map(|subnet| vnet.subnet_id(&subnet.name)))
+        .take(MAX_SOURCES)
+        .collect();
+    let interfaces = document.network_interfaces.iter().map(|nic| nic.id.clone()).take(MAX_SOURCES / 2);
+    let sites = document.on_premises_sites.iter().map(|site| site.id.clone()).take(MAX_SOURCES / 2);
+    for subnet in &subnets {
+        let rows = network.effective_routes(subnet);
+        assert_eq!(rows, again.effective_routes(subnet), "rows of {subnet} differ");
+        drop(rows.map(|rows| rows.rows()));
+    }
+    let probes = probes(document);
+    for source in subnets.iter().cloned().chain(interfaces).chain(sites) {
+        for probe in &probes {
+            let answer = network.resolve(&source, *probe);
+            assert_eq!(answer, again.resolve(&source, *probe), "answers from {source} to {probe} differ");
+            match answer {
+                Ok(answer) => drop(answer.to_string()),
+                Err(error) => drop(error.to_string()),
+            }
+            drop(network.explain(&source, *probe).map(|reasons| reasons.to_string()));
+            drop(network.resolve_pair(&source, *probe));
+        }
+    }
+    for probe in &probes {
+        drop(network.resolve(*probe, *probe).map_err(|error| error.to_string()));
+    }
+}
+
+/// Some of the addresses at which an answer may change, spread over all of them.
+fn probes(document: &Document) -> Vec<IpAddr> {
+    let all = strategies::probe_addresses(document);
+    let step = all.len().div_ceil(MAX_PROBES).max(1);
+    all.into_iter().step_by(step).collect()
+}

@@ -112,7 +112,8 @@ impl Importer {
     /// An azroute document (an object with `schema_version`) is laid over all other inputs, those added later included,
     /// and over other documents in their order: member by member, lists of named objects by name, and anything else
     /// replaces. `{"id": "…", "tenant": "birch"}` gives an exported network its tenant and leaves the rest. A resource
-    /// that no other input holds must be stated in full; otherwise it is left out with a [`WarningKind::Missing`].
+    /// that no other input holds must be stated in full: what lacks something is left out, and what the model could hold
+    /// but is most likely a part (a circuit of routers only) stays, both with a [`WarningKind::Missing`].
     ///
     /// # Errors
     /// The input cannot be read or holds no resources; nothing of it is kept then.

@@ -291,13 +291,18 @@ fn lay_list<T: Serialize + DeserializeOwned>(
         let mut warn = |kind, field: String, reason: &str| findings.warn(kind, &input, &id, field, reason);
         match (T::deserialize(&value), known.and_then(|at| resources.get_mut(at))) {
             (Ok(new), Some(old)) => *old = new,
-            (Ok(new), None) => match annotated(list.field, &value) {
-                Some(field) => warn(WarningKind::Missing, field.to_owned(), PARTIAL),
-                None => {
-                    findings.count(list.field);
-                    resources.push(new);
+            (Ok(_), None) if list.field == "virtual_networks" && value.get("address_space").is_none() => {
+                warn(WarningKind::Missing, "address_space".to_owned(), PARTIAL);
+            }
+            (Ok(new), None) => {
+                if let Some(field) = only_remarks(list.field, &value) {
+                    let reason =
+                        "no other input holds this resource; it stands there with what the document says";
+                    warn(WarningKind::Missing, field.to_owned(), reason);
                 }
-            },
+                findings.count(list.field);
+                resources.push(new);
+            }
             (Err(error), there) => {
                 let outcome =
                     if there.is_some() { "the resource stays as the other inputs say" } else { PARTIAL };
@@ -316,20 +321,16 @@ fn lay_list<T: Serialize + DeserializeOwned>(
 const PARTIAL: &str =
     "no other input holds this resource, so the document must state it in full; it was left out";
 
-/// The member that makes a remark a resource, where it is missing and the model would do without: a tenant, a site or a
-/// router for something that was not exported declares nothing.
-fn annotated(list: &str, value: &Value) -> Option<&'static str> {
-    let only = |members: &[&str]| {
-        value.as_object().is_some_and(|value| value.keys().all(|name| members.contains(&name.as_str())))
+/// What a circuit or a local network gateway lacks that is given a router or a site and nothing else. The model can hold
+/// it, and a document that was written out may, but most likely it was not exported, or its id is misspelt.
+fn only_remarks(list: &str, value: &Value) -> Option<&'static str> {
+    let (remarks, missing): (&[&str], _) = match list {
+        "express_route_circuits" => (&["id", "tenant", "created", "primary", "secondary"], "peerings"),
+        "local_network_gateways" => (&["id", "site"], "address_prefixes"),
+        _ => return None,
     };
-    match list {
-        "virtual_networks" if value.get("address_space").is_none() => Some("address_space"),
-        "express_route_circuits" if only(&["id", "tenant", "created", "primary", "secondary"]) => {
-            Some("peerings")
-        }
-        "local_network_gateways" if only(&["id", "site"]) => Some("address_prefixes"),
-        _ => None,
-    }
+    let mut members = value.as_object()?.keys();
+    members.all(|member| remarks.contains(&member.as_str())).then_some(missing)
 }
 
 /// Objects are merged member by member, lists of named objects by name; anything else is replaced, and `null` takes a

@@ -1,7 +1,7 @@
 //! Prints what an export holds: `cargo run --release --example import -- <files or folders…>`.
 //!
-//! Each input is read alone first, then all that were read are merged. Files that hold route tables read from Azure
-//! are shown as such.
+//! Says of each input what it holds, then what they give together. Files that hold route tables read from Azure are shown
+//! as such.
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
 use std::collections::BTreeMap;
@@ -37,16 +37,12 @@ fn main() -> ExitCode {
             }
         };
         println!("{name}");
-        let mut alone = Importer::new();
-        match alone.add(&name, &bytes) {
+        match merged.add(&name, &bytes) {
             Ok(loaded) => {
                 println!("  {}", loaded.format);
-                let (_, report) = alone.into_document();
-                summary(&report);
+                counts("resources", &loaded.counts);
+                counts("not modelled", &loaded.ignored);
                 read += 1;
-                if let Err(error) = merged.add(&name, &bytes) {
-                    println!("  not merged: {error}");
-                }
             }
             Err(error) if error.kind() == "route-reading" || file.extension().is_none_or(|e| e != "json") => {
                 match effective_routes::parse(&name, &bytes) {
@@ -105,15 +101,16 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     entries.iter().try_for_each(|entry| collect(entry, files))
 }
 
+fn counts(what: &str, counts: &BTreeMap<String, usize>) {
+    if !counts.is_empty() {
+        let counts: Vec<String> = counts.iter().map(|(kind, n)| format!("{kind} {n}")).collect();
+        println!("  {what}: {}", counts.join(", "));
+    }
+}
+
 fn summary(report: &ImportReport) {
-    let line = |what: &str, counts: &BTreeMap<String, usize>| {
-        if !counts.is_empty() {
-            let counts: Vec<String> = counts.iter().map(|(kind, n)| format!("{kind} {n}")).collect();
-            println!("  {what}: {}", counts.join(", "));
-        }
-    };
-    line("resources", &report.counts);
-    line("not modelled", &report.ignored);
+    counts("resources", &report.counts);
+    counts("not modelled", &report.ignored);
     for reference in &report.unresolved {
         println!("  unresolved: {reference}");
     }

@@ -266,7 +266,10 @@ fn documents_set_the_day_and_the_knobs() {
     // A misspelt knob is a mistake, not a default.
     std::fs::write(&day, r#"{"schema_version": 1, "knobs": {"limit": "LintOnly"}}"#)
         .expect("the document is written");
-    assert_in_order(&fails("resolve", &arguments), &["error: `", "day.json`: unknown field `limit`"]);
+    assert_in_order(
+        &fails("resolve", &arguments),
+        &["error: `", "day.json`: line ", ": unknown field `limit`"],
+    );
     std::fs::remove_dir_all(&folder).expect("the scratch files go");
 }
 
@@ -416,4 +419,16 @@ fn the_readme_shows_what_is_printed() {
     let (answer, _) = rest.split_once("```").expect("up to the end of the block");
     let arguments: Vec<&str> = question.split_whitespace().collect();
     assert_eq!(prints("resolve", &arguments), answer);
+}
+
+#[test]
+fn import_reads_the_sample_without_a_remark() {
+    let report = prints("import", &["examples/data/provider"]);
+    assert_in_order(
+        &report,
+        &["on-premises.json", "  azroute document", "0 refused", "the topology holds 66 resources"],
+    );
+    for remark in ["warning:", "unresolved:", "refused:", "not modelled:"] {
+        assert!(!report.contains(remark), "{report}");
+    }
 }

@@ -10,9 +10,8 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use azroute::import::{ImportError, ImportReport, Importer};
-use azroute::model::{Document, ResourceId, Topology, TopologyError};
-use serde_json::Value;
+use azroute::import::{ImportError, ImportReport, Importer, InvalidTopology};
+use azroute::model::{ResourceId, Topology};
 
 /// Why an example gave up.
 #[derive(Debug, thiserror::Error)]
@@ -30,12 +29,9 @@ pub(crate) enum ExampleError {
     /// The importer refused a file.
     #[error(transparent)]
     Import(#[from] ImportError),
-    /// An azroute document has a mistake.
-    #[error("`{name}`: {reason}")]
-    Document { name: String, reason: String },
     /// The files together make no sense.
-    #[error("what was imported cannot be right: {}", list(.0.problems()))]
-    Topology(#[from] TopologyError),
+    #[error("what was imported cannot be right: {}", list(.0.topology_error().problems()))]
+    Topology(#[from] InvalidTopology),
     /// No place is called that.
     #[error("no subnet or network interface is called `{0}`")]
     NoSuchPlace(String),
@@ -56,103 +52,37 @@ pub(crate) fn sample() -> PathBuf {
 /// Reads files, and every `.json` file of folders, into one topology.
 ///
 /// A file that stands in a folder and holds no resources, such as a route table read from Azure, is skipped with a note;
-/// a file named by itself must be readable. azroute documents are laid over what the other files say, member by member:
-/// `{"id": "…", "tenant": "blue"}` gives an imported virtual network its tenant and leaves the rest.
+/// a file named by itself must be readable, and so must be a document of ours.
 pub(crate) fn load(paths: &[PathBuf]) -> Result<(Topology, ImportReport), ExampleError> {
-    let mut loader = Loader { importer: Importer::new(), documents: Vec::new() };
+    let mut importer = Importer::new();
     for path in paths {
-        loader.add(path, path)?;
+        add(&mut importer, path, path)?;
     }
-    let (document, report) = loader.importer.into_document();
-    let document = lay_over(document, &loader.documents)?;
-    Ok((Topology::new(document)?, report))
+    Ok(importer.finish()?)
 }
 
-struct Loader {
-    importer: Importer,
-    documents: Vec<(String, Value)>,
-}
-
-impl Loader {
-    fn add(&mut self, root: &Path, path: &Path) -> Result<(), ExampleError> {
-        let io = |source| ExampleError::Io { path: path.to_owned(), source };
-        if path.is_dir() {
-            let entries = std::fs::read_dir(path).map_err(io)?;
-            let mut children =
-                entries.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>().map_err(io)?;
-            children.sort();
-            for child in children {
-                if child.is_dir() || child.extension() == Some(OsStr::new("json")) {
-                    self.add(root, &child)?;
-                }
-            }
-            return Ok(());
-        }
-        let bytes = std::fs::read(path).map_err(io)?;
-        let name = path.display().to_string();
-        if let Ok(value) = serde_json::from_slice::<Value>(&bytes)
-            && value.get("schema_version").is_some()
-        {
-            self.documents.push((name, value));
-            return Ok(());
-        }
-        match self.importer.add(&name, &bytes) {
-            Ok(_) => Ok(()),
-            Err(error) if root != path => {
-                eprintln!("note: skipped {error}");
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-/// Lays documents over an imported one.
-fn lay_over(document: Document, documents: &[(String, Value)]) -> Result<Document, ExampleError> {
-    let wrong = |name: &str, error: &serde_json::Error| ExampleError::Document {
-        name: name.to_owned(),
-        reason: error.to_string(),
-    };
-    let mut whole = serde_json::to_value(document).map_err(|error| wrong("the import", &error))?;
-    for (name, value) in documents {
-        // A mistake in one file is reported for that file, before anything is merged.
-        serde_json::from_value::<Document>(value.clone()).map_err(|error| wrong(name, &error))?;
-        merge(&mut whole, value);
-    }
-    serde_json::from_value(whole).map_err(|error| wrong("the merged document", &error))
-}
-
-/// Objects are merged member by member, lists of resources by their key; anything else is replaced.
-fn merge(old: &mut Value, new: &Value) {
-    match (old, new) {
-        (Value::Object(old), Value::Object(new)) => {
-            for (name, value) in new {
-                match old.get_mut(name) {
-                    Some(there) => merge(there, value),
-                    None => {
-                        old.insert(name.clone(), value.clone());
-                    }
-                }
+fn add(importer: &mut Importer, root: &Path, path: &Path) -> Result<(), ExampleError> {
+    let io = |source| ExampleError::Io { path: path.to_owned(), source };
+    if path.is_dir() {
+        let entries = std::fs::read_dir(path).map_err(io)?;
+        let mut children = entries.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>().map_err(io)?;
+        children.sort();
+        for child in children {
+            if child.is_dir() || child.extension() == Some(OsStr::new("json")) {
+                add(importer, root, &child)?;
             }
         }
-        (Value::Array(old), Value::Array(new)) if new.iter().all(|item| key(item).is_some()) => {
-            for item in new {
-                match old.iter_mut().find(|there| key(there) == key(item)) {
-                    Some(there) => merge(there, item),
-                    None => old.push(item.clone()),
-                }
-            }
-        }
-        (old, new) => *old = new.clone(),
+        return Ok(());
     }
-}
-
-/// What tells resources of one list apart, in lower case.
-fn key(item: &Value) -> Option<String> {
-    ["id", "name", "community", "peering_type"]
-        .into_iter()
-        .find_map(|member| item.get(member)?.as_str())
-        .map(str::to_ascii_lowercase)
+    let bytes = std::fs::read(path).map_err(io)?;
+    match importer.add(&path.display().to_string(), &bytes) {
+        Ok(_) => Ok(()),
+        Err(error) if root != path && !matches!(error, ImportError::Document(_)) => {
+            eprintln!("note: skipped {error}");
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Says on standard error what the import could not use.

@@ -8,6 +8,8 @@
 //! - ids, types, member names and words compare without case; missing, `null`, `[]` and `""` all mean *not set*;
 //! - a resource seen several times is one resource: its own body counts before the copy in its parent, and of two
 //!   bodies of its own the later one counts, with a warning where they contradict each other;
+//! - azroute documents come after everything else, in whatever order the inputs were added: see [`Importer::add`] for
+//!   those given as text, [`Importer::add_document`] for values;
 //! - a reference to a resource in no input stays, and is listed in [`ImportReport::unresolved`];
 //! - nothing is lost silently: what cannot be taken as it stands is a [`Warning`], types that are not modelled are
 //!   counted, and an input that cannot be read is an [`ImportError`] that leaves the importer as it was.
@@ -19,6 +21,7 @@ pub mod effective_routes;
 mod error;
 mod format;
 mod json;
+mod overlay;
 mod raw;
 mod read;
 mod report;
@@ -34,6 +37,7 @@ pub use report::{ImportReport, Warning, WarningKind};
 
 use crate::model::{Document, ResourceId, ServiceTag, Topology, UnresolvedReference};
 use format::Content;
+use overlay::{Findings, Sheet};
 use raw::{Batch, Store};
 
 /// What an input may cost before it is refused.
@@ -88,6 +92,7 @@ pub struct Importer {
     tags: Vec<ServiceTag>,
     tag_index: HashMap<String, usize>,
     documents: Vec<(String, Document)>,
+    sheets: Vec<Sheet>,
     warnings: Vec<Warning>,
 }
 
@@ -103,6 +108,12 @@ impl Importer {
     }
 
     /// Adds one input. `name` is what messages call it, a file's path for instance.
+    ///
+    /// An azroute document (an object with `schema_version`) is laid over all other inputs, those added later included,
+    /// and over other documents in their order: member by member, lists of named objects by name, and anything else
+    /// replaces. `{"id": "…", "tenant": "birch"}` gives an exported network its tenant and leaves the rest. A resource
+    /// that no other input holds must be stated in full: what lacks something is left out, and what the model could hold
+    /// but is most likely a part (a circuit of routers only) stays, both with a [`WarningKind::Missing`].
     ///
     /// # Errors
     /// The input cannot be read or holds no resources; nothing of it is kept then.
@@ -146,16 +157,14 @@ impl Importer {
                 Ok(Loaded { format, counts, ignored: BTreeMap::new() })
             }
             Content::Document => {
-                let document: Document = serde_json::from_str(&text).map_err(|error| {
-                    let place = format!("line {}, column {}", error.line(), error.column());
-                    let message = error.to_string();
-                    let reason = message.split(" at line ").next().unwrap_or(&message);
-                    ImportError::new(ImportError::Document, name, place, reason)
-                })?;
-                if document.len() > room {
+                let sheet = Sheet::read(name, &text)?;
+                if sheet.len() > room {
                     return Err(full());
                 }
-                Ok(self.add_document(name, document))
+                let counts = sheet.counts();
+                self.inputs.push(name.to_owned());
+                self.sheets.push(sheet);
+                Ok(Loaded { format, counts, ignored: BTreeMap::new() })
             }
         }
     }
@@ -174,7 +183,9 @@ impl Importer {
     }
 
     /// Adds a document: what Azure does not know (tenants, sites, appliances, knobs), or what was imported earlier.
-    /// Where a document and an export have one resource, the document's counts, with a warning if they differ.
+    ///
+    /// Where it and an export have one resource, the document's replaces it *whole*, with a warning if they differ: a
+    /// value says everything, its defaults included. To say less, [`add`](Self::add) the document as text.
     pub fn add_document(&mut self, name: &str, document: Document) -> Loaded {
         let counts = document.counts().into_iter().map(|(kind, n)| (kind.to_owned(), n)).collect();
         self.inputs.push(name.to_owned());
@@ -220,12 +231,11 @@ impl Importer {
             counts.insert("serviceTags".to_owned(), self.tags.len());
         }
         document.service_tags = self.tags;
+        let mut findings = Findings { counts: &mut counts, warnings: &mut warnings };
         for (name, other) in self.documents {
-            for (kind, n) in other.counts() {
-                *counts.entry(kind.to_owned()).or_default() += n;
-            }
-            overlay(&mut document, other, &name, &mut warnings);
+            overlay::replace(&mut document, other, &name, &mut findings);
         }
+        overlay::lay(&mut document, self.sheets, &mut findings);
         let merged = Merged {
             inputs: self.inputs,
             counts,
@@ -237,7 +247,9 @@ impl Importer {
     }
 
     fn len(&self) -> usize {
-        self.store.len() + self.tags.len() + self.documents.iter().map(|(_, d)| d.len()).sum::<usize>()
+        let documents = self.documents.iter().map(|(_, d)| d.len()).sum::<usize>();
+        let sheets = self.sheets.iter().map(Sheet::len).sum::<usize>();
+        self.store.len() + self.tags.len() + documents + sheets
     }
 
     fn service_tag(&mut self, input: &str, tag: ServiceTag) {
@@ -307,72 +319,4 @@ fn labels<'a>(raws: impl IntoIterator<Item = &'a raw::Raw>) -> BTreeMap<String, 
         }
     }
     counts
-}
-
-/// Lays a document over what was imported; one index a type keeps it linear.
-fn overlay(document: &mut Document, other: Document, input: &str, warnings: &mut Vec<Warning>) {
-    macro_rules! lists {
-        ($($field:ident by $key:ident),* $(,)?) => {$(
-            let mut index: HashMap<ResourceId, usize> = document
-                .$field
-                .iter()
-                .enumerate()
-                .map(|(at, r)| (ResourceId::new(r.$key.to_string()), at))
-                .collect();
-            for new in other.$field {
-                let key = ResourceId::new(new.$key.to_string());
-                match index.get(&key).and_then(|at| document.$field.get_mut(*at)) {
-                    Some(old) => {
-                        if *old != new {
-                            warnings.push(Warning {
-                                kind: WarningKind::Conflict,
-                                input: input.to_owned(),
-                                resource: key,
-                                field: String::new(),
-                                reason: "differs from what an earlier input says; the document counts".to_owned(),
-                            });
-                        }
-                        *old = new;
-                    }
-                    None => {
-                        index.insert(key, document.$field.len());
-                        document.$field.push(new);
-                    }
-                }
-            }
-        )*};
-    }
-    lists!(
-        tenants by name,
-        virtual_networks by id,
-        route_tables by id,
-        network_security_groups by id,
-        network_interfaces by id,
-        load_balancers by id,
-        public_ip_addresses by id,
-        nat_gateways by id,
-        private_endpoints by id,
-        network_virtual_appliances by id,
-        azure_firewalls by id,
-        virtual_network_gateways by id,
-        local_network_gateways by id,
-        connections by id,
-        express_route_circuits by id,
-        route_filters by id,
-        bgp_service_communities by community,
-        route_servers by id,
-        virtual_hubs by id,
-        service_tags by name,
-        on_premises_sites by id,
-        on_premises_links by id,
-        overlay_tunnels by id,
-    );
-    document.as_of = other.as_of.or(document.as_of);
-    if other.knobs != crate::model::Knobs::default() {
-        document.knobs = other.knobs;
-    }
-    if other.schema_version != document.schema_version {
-        // A version that is not read is refused by the check, and must not vanish here.
-        document.schema_version = other.schema_version;
-    }
 }

@@ -112,6 +112,10 @@ macro_rules! collections {
             )*
         }
 
+        /// Every list: the field's name and the type's.
+        #[cfg(feature = "import")]
+        pub(crate) const LISTS: &[(&str, &str)] = &[$((stringify!($field), $name),)*];
+
         /// Any top-level resource of a [`Document`].
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]

@@ -29,6 +29,8 @@ pub use compute::{
     IpConfiguration, LoadBalancer, LoadBalancerSku, NatGateway, NetworkInterface, NetworkVirtualAppliance,
     PrivateEndpoint, PublicIpAddress, ServiceTag, Snat,
 };
+#[cfg(feature = "import")]
+pub(crate) use document::LISTS;
 pub use document::{Change, ChangeError, Document, Resource, SCHEMA_VERSION, Tenant};
 pub use effective_route::{EffectiveNextHopType, EffectiveRouteRow, RouteSource, RouteState};
 pub use express_route::{

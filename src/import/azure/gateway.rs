@@ -247,7 +247,8 @@ pub(super) fn virtual_hub(body: &Body<'_>) -> VirtualHub {
         hub.virtual_network_connections.push(HubVirtualNetworkConnection {
             name: connection.name.to_owned(),
             remote_virtual_network: remote,
-            // Azure's default for a connection that does not say: off in the API, on in the portal.
+            // Left out in ARM means off. On is what `az network vhub connection create` and a document of ours take
+            // where nothing is said: a default of theirs, not of the API.
             enable_internet_security: connection.flag("enableInternetSecurity").unwrap_or(false),
         });
     }

@@ -46,11 +46,14 @@ pub(crate) struct OnPremises {
     /// Advertisements over circuits and connections: who announced which prefix where.
     announced: HashMap<(ResourceId, PeeringType), Vec<Announced>>,
     /// The same by prefix, for look-ups.
-    announced_at: HashMap<(ResourceId, PeeringType), PrefixTable<Vec<(Option<LinkRole>, usize)>>>,
+    announced_at: HashMap<(ResourceId, PeeringType), Announcers>,
 }
 
 /// A prefix that a site announces, on one link or both.
 type Announced = (Option<LinkRole>, IpNet, usize);
+
+/// Sites by the prefix that they announce, on one link or both.
+type Announcers = PrefixTable<Vec<(Option<LinkRole>, usize)>>;
 
 /// A router, or a site that is not told apart into routers.
 #[derive(Debug)]

@@ -2,7 +2,12 @@
 //! that `AZROUTE_DATA` names, and the tests say so and pass where it is unset.
 
 #![cfg(feature = "import")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it compared"
+)]
 
 use std::path::{Path, PathBuf};
 

@@ -45,10 +45,15 @@ pub(crate) struct OnPremises {
     connection_edges: HashMap<usize, Vec<RouterIx>>,
     /// Advertisements over circuits and connections: who announced which prefix where.
     announced: HashMap<(ResourceId, PeeringType), Vec<Announced>>,
+    /// The same by prefix, for look-ups.
+    announced_at: HashMap<(ResourceId, PeeringType), Announcers>,
 }
 
 /// A prefix that a site announces, on one link or both.
 type Announced = (Option<LinkRole>, IpNet, usize);
+
+/// Sites by the prefix that they announce, on one link or both.
+type Announcers = PrefixTable<Vec<(Option<LinkRole>, usize)>>;
 
 /// A router, or a site that is not told apart into routers.
 #[derive(Debug)]
@@ -272,15 +277,13 @@ impl OnPremises {
         link: Option<LinkRole>,
         destination: IpAddr,
     ) -> Vec<RouterIx> {
-        let Some(announced) = self.announced.get(&(over.clone(), peering)) else { return Vec::new() };
+        let Some(announced) = self.announced_at.get(&(over.clone(), peering)) else { return Vec::new() };
         let here = |only: &Option<LinkRole>| only.is_none() || link.is_none() || *only == link;
-        let matching =
-            || announced.iter().filter(|(only, prefix, _)| here(only) && prefix.contains(&destination));
-        let Some(longest) = matching().map(|(_, prefix, _)| prefix.prefix_len()).max() else {
-            return Vec::new();
-        };
+        let covering = announced.covering(&IpNet::from(destination));
+        let longest = covering.into_iter().rev().find(|(_, sites)| sites.iter().any(|(only, _)| here(only)));
+        let Some((_, sites)) = longest else { return Vec::new() };
         let mut routers = Vec::new();
-        for (_, _, site) in matching().filter(|(_, prefix, _)| prefix.prefix_len() == longest) {
+        for (_, site) in sites.iter().filter(|(only, _)| here(only)) {
             if let Some(first) = self.by_site[*site].first()
                 && !routers.contains(first)
             {
@@ -448,6 +451,10 @@ impl Build<'_> {
             }
             for advertisement in &site.advertisements {
                 let key = (advertisement.over.clone(), advertisement.peering);
+                let by_prefix = self.world.announced_at.entry(key.clone()).or_default();
+                for prefix in &advertisement.prefixes {
+                    by_prefix.entry(*prefix).push((advertisement.link, s));
+                }
                 let announced = self.world.announced.entry(key).or_default();
                 announced.extend(advertisement.prefixes.iter().map(|p| (advertisement.link, p.trunc(), s)));
             }
@@ -551,13 +558,14 @@ impl Build<'_> {
             }
             let key = (other.id.clone(), PeeringType::AzurePrivatePeering);
             let kind = ExitKind::GlobalReach { circuit: c, link, far };
+            let mut seen = HashSet::new();
             for (only, prefix, _) in self.world.announced.get(&key).into_iter().flatten() {
                 let up = LinkRole::BOTH.iter().any(|l| {
                     only.is_none_or(|only| only == *l)
                         && other.link(*l).up
                         && !self.session_down(far, PeeringType::AzurePrivatePeering, *l, prefix)
                 });
-                if up && !found.contains(&(*prefix, kind.clone())) {
+                if up && seen.insert(*prefix) {
                     found.push((*prefix, kind.clone()));
                 }
             }

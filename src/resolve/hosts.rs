@@ -1,6 +1,6 @@
 //! Who owns an address in a virtual network, and where a question may start.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::ResolveError;
 use super::question::Source;
 use crate::model::{Entity, ResourceId, Topology};
+use crate::prefix_table::PrefixTable;
 
 /// What owns an address inside a virtual network, as positions in the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,16 +25,21 @@ pub(crate) enum Owner {
 #[derive(Debug, Default)]
 pub(crate) struct Hosts {
     owners: HashMap<(usize, IpAddr), Owner>,
-    /// Virtual networks by address, for questions that start from an address.
-    networks: HashMap<IpAddr, Vec<(usize, Owner)>>,
+    /// Virtual networks by prefix of their space, for questions that start from an address.
+    spaces: PrefixTable<Vec<usize>>,
+    /// Sites by prefix, and routers by address with their sites.
+    sites: PrefixTable<Vec<usize>>,
+    routers: HashMap<IpAddr, Vec<(usize, usize)>>,
     /// The declared appliance of an interface.
     pub(crate) appliance_of: HashMap<usize, usize>,
     /// Interfaces by virtual machine.
     pub(crate) machines: HashMap<ResourceId, Vec<usize>>,
     /// Load balancers with outbound rules, by backend interface.
     pub(crate) outbound: HashMap<usize, usize>,
-    /// Every id that may be asked from, by its last segment in lower case.
-    positions: HashMap<String, Vec<ResourceId>>,
+    /// Every id that may be asked from, and where it stands: by the whole id, and by its last segment in lower case.
+    positions: Vec<ResourceId>,
+    by_id: HashMap<ResourceId, usize>,
+    by_name: HashMap<String, Vec<usize>>,
 }
 
 impl Hosts {
@@ -112,6 +118,7 @@ impl Hosts {
             }
         }
         hosts.list_positions(topology);
+        hosts.list_addresses(topology);
         hosts
     }
 
@@ -124,7 +131,6 @@ impl Hosts {
     fn insert(&mut self, v: usize, ip: IpAddr, owner: Owner) {
         if let std::collections::hash_map::Entry::Vacant(entry) = self.owners.entry((v, ip)) {
             entry.insert(owner);
-            self.networks.entry(ip).or_default().push((v, owner));
         }
     }
 
@@ -168,20 +174,44 @@ impl Hosts {
             ids.extend(site.routers.iter().map(|r| site.router_id(&r.name)));
             ids.extend(site.host_ranges.iter().map(|r| site.id.child("hostRanges", &r.name)));
         }
-        for id in ids {
-            self.positions.entry(last_segment(&id)).or_default().push(id);
+        for (at, id) in ids.iter().enumerate() {
+            self.by_id.entry(id.clone()).or_insert(at);
+            self.by_name.entry(id.name().to_ascii_lowercase()).or_default().push(at);
+        }
+        self.positions = ids;
+    }
+
+    /// What answers questions that start from an address.
+    fn list_addresses(&mut self, topology: &Topology) {
+        let document = topology.document();
+        for (v, vnet) in document.virtual_networks.iter().enumerate() {
+            for prefix in &vnet.address_space {
+                self.spaces.entry(*prefix).push(v);
+            }
+        }
+        for (s, site) in document.on_premises_sites.iter().enumerate() {
+            for prefix in &site.prefixes {
+                self.sites.entry(*prefix).push(s);
+            }
+            for (r, router) in site.routers.iter().enumerate() {
+                for ip in &router.addresses {
+                    self.routers.entry(*ip).or_default().push((s, r));
+                }
+            }
         }
     }
 
     /// Ids that equal `name`, or end in it after a slash.
     fn named(&self, name: &ResourceId) -> Vec<ResourceId> {
-        let wanted = name.as_str().to_ascii_lowercase();
-        let Some(candidates) = self.positions.get(&last_segment(name)) else { return Vec::new() };
-        if let Some(exact) = candidates.iter().find(|id| *id == name) {
-            return vec![exact.clone()];
+        if let Some(at) = self.by_id.get(name) {
+            return vec![self.positions[*at].clone()];
         }
-        let mut found: Vec<ResourceId> = candidates
-            .iter()
+        let wanted = name.as_str().to_ascii_lowercase();
+        let same_end = self.by_name.get(&name.name().to_ascii_lowercase());
+        let mut found: Vec<ResourceId> = same_end
+            .into_iter()
+            .flatten()
+            .map(|at| &self.positions[*at])
             .filter(|id| {
                 let id = id.as_str().to_ascii_lowercase();
                 id.strip_suffix(&wanted).is_some_and(|rest| rest.ends_with('/'))
@@ -283,7 +313,10 @@ impl Hosts {
         let document = topology.document();
         let mut found: Vec<(Option<String>, u8, bool, ResourceId, Start)> = Vec::new();
         let host = IpNet::from(ip);
-        for (v, vnet) in document.virtual_networks.iter().enumerate() {
+        let networks: BTreeSet<usize> =
+            self.spaces.covering(&host).into_iter().flat_map(|(_, here)| here).copied().collect();
+        for v in networks {
+            let vnet = &document.virtual_networks[v];
             let Some(space) = vnet.address_space.iter().find(|p| p.contains(&host)) else { continue };
             let tenant = vnet.tenant.as_ref().map(|t| t.to_ascii_lowercase());
             let start = match self.owner(v, ip) {
@@ -304,22 +337,24 @@ impl Hosts {
             };
             found.push((tenant, space.prefix_len(), false, id, start));
         }
-        for (s, site) in document.on_premises_sites.iter().enumerate() {
+        // Each site's router of this address, else its longest prefix.
+        let mut sites: BTreeMap<usize, (Option<usize>, u8)> = BTreeMap::new();
+        for (prefix, here) in self.sites.covering(&host) {
+            sites.extend(here.iter().map(|s| (*s, (None, prefix.prefix_len()))));
+        }
+        for (s, router) in self.routers.get(&ip).into_iter().flatten().rev() {
+            sites.insert(*s, (Some(*router), u8::MAX));
+        }
+        for (s, (router, length)) in sites {
+            let site = &document.on_premises_sites[s];
             let tenant = site.tenant.as_ref().map(|t| t.to_ascii_lowercase());
-            if let Some(router) = site.routers.iter().position(|r| r.addresses.contains(&ip)) {
-                let id = site.router_id(&site.routers[router].name);
-                found.push((tenant, u8::MAX, true, id, Start::Router { site: s, router }));
-            } else if let Some(prefix) =
-                site.prefixes.iter().filter(|p| p.contains(&host)).max_by_key(|p| p.prefix_len())
-            {
-                found.push((
-                    tenant,
-                    prefix.prefix_len(),
-                    true,
-                    site.id.clone(),
-                    Start::Site { site: s, range: None },
-                ));
-            }
+            let (id, start) = match router {
+                Some(router) => {
+                    (site.router_id(&site.routers[router].name), Start::Router { site: s, router })
+                }
+                None => (site.id.clone(), Start::Site { site: s, range: None }),
+            };
+            found.push((tenant, length, true, id, start));
         }
         // Within a tenant a site's summary yields to a longer prefix, and a network to a longer site prefix.
         let longest = |tenant: &Option<String>| found.iter().filter(|f| f.0 == *tenant).map(|f| f.1).max();
@@ -376,10 +411,6 @@ impl Hosts {
             }
         }
     }
-}
-
-fn last_segment(id: &ResourceId) -> String {
-    id.name().to_ascii_lowercase()
 }
 
 fn family(address: IpAddr) -> &'static str {

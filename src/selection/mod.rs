@@ -1,8 +1,8 @@
 //! From candidates to effective routes: every rule that is not longest-prefix match.
 //!
 //! Candidates of a subnet come from four places: the platform (system rows), the route table (user rows), the gateways
-//! (see [`control_plane`](crate::control_plane)) and service endpoints. Selection gives each a state, Active, Invalid
-//! or Absent, and the rule that decided it. What is Active goes on to [`fib`](crate::fib), which only matches the
+//! (see `control_plane`) and service endpoints. Selection gives each a state, Active, Invalid
+//! or Absent, and the rule that decided it. What is Active goes on to `fib`, which only matches the
 //! longest prefix.
 //!
 //! Many subnets share what they have: gateway routes stand once per domain, service prefixes once per service, and

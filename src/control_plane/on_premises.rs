@@ -330,11 +330,8 @@ pub(super) fn build(
         sessions: &plane.down_sessions,
     };
     for event in &plane.events {
-        match event.kind {
-            EventKind::ConnectionDown => {
-                build.down.insert(event.resource.clone());
-            }
-            _ => {}
+        if event.kind == EventKind::ConnectionDown {
+            build.down.insert(event.resource.clone());
         }
     }
     build.routers();

@@ -3,7 +3,7 @@
 use azroute::analysis::compare;
 use azroute::model::{
     BuildError, EffectiveNextHopType, GatewayType, LearnedRoute, RouteNextHopType, RouteServer, RouteSource,
-    RouteState, Topology, VirtualHub, VirtualNetworkGateway,
+    RouteState, VirtualHub, VirtualNetworkGateway,
 };
 
 use crate::support::{NVA, S, Steps, base, ip, net, peered, public_ip};
@@ -341,5 +341,5 @@ fn voc_16_the_shape_of_a_route_table() {
         table.routes.iter().map(|r| (r.next_hop_type, r.next_hop_ip_addresses.len())).collect();
     assert_eq!(hops, [(RouteNextHopType::VirtualAppliance, 1), (RouteNextHopType::VirtualApplianceEcmp, 2)]);
     assert_eq!(table.routes[1].address_prefix.to_string(), "Storage");
-    assert!(Topology::new(document).is_ok());
+    assert!(azroute::model::Topology::new(document).is_ok());
 }

@@ -211,7 +211,6 @@ fn seed_02_the_links_end_on_different_routers() {
 
 /// Row 2, the lint.
 #[test]
-#[ignore = "the finding comes with the lints of section 29"]
 fn seed_02_both_links_on_one_router_are_reported() {
     let mut document = document(ONE_CIRCUIT);
     assert!(!finds(&network(document.clone()), "circuit"));
@@ -244,7 +243,6 @@ fn seed_03_a_large_customer_has_several_circuits() {
 
 /// Row 3, the lint: a Standard circuit takes ten networks.
 #[test]
-#[ignore = "the finding comes with the lints of section 29"]
 fn seed_03_more_networks_than_a_circuit_takes_are_reported() {
     let with = |count: usize| {
         let mut text = ONE_CIRCUIT.to_owned();
@@ -332,7 +330,6 @@ fn seed_06_each_customer_has_a_circuit_of_its_own() {
 
 /// Row 6, the lint: two customers on one circuit.
 #[test]
-#[ignore = "the finding comes with the lints of section 29"]
 fn seed_06_a_shared_circuit_is_reported() {
     let mut document = connect_through();
     assert!(!finds(&network(document.clone()), "circuit-red"));
@@ -539,7 +536,6 @@ fn seed_13_peerings_are_a_subset_of_three() {
 
 /// Row 13, the lint: three peerings on one circuit mix postures.
 #[test]
-#[ignore = "the finding comes with the lints of section 29"]
 fn seed_13_a_mixed_posture_is_reported() {
     assert!(finds(&network(three_peerings()), "circuit"));
 }

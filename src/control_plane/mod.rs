@@ -7,6 +7,7 @@
 
 mod offers;
 mod on_premises;
+mod scope;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -16,8 +17,9 @@ use ipnet::IpNet;
 use crate::model::{Asn, HubRoutingPreference, LinkRole, PeeringType, ResourceId};
 use crate::rule::Rule;
 
-pub(crate) use offers::{converge, is_default_route, is_private_address, same_region, same_tenant};
+pub(crate) use offers::converge;
 pub(crate) use on_premises::{ExitKind, OnPremises, RouterIx, Step};
+pub(crate) use scope::{is_default_route, is_private_address, same_region, same_tenant};
 
 /// Everything the control plane settles.
 #[derive(Debug, Default)]

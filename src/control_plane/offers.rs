@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::on_premises;
+use super::scope::{is_default_route, is_private, same_region, same_tenant};
 use super::{
     ControlPlane, Domain, DomainOwner, Event, EventKind, Links, Offer, PublicPrefix, Session, Subscription,
     Transit, Via,
@@ -16,11 +17,6 @@ use crate::model::{
     PeeringType, ResourceId, Topology, VirtualNetworkGateway, VpnType,
 };
 use crate::rule::Rule;
-
-/// Default routes of both families.
-pub(crate) fn is_default_route(prefix: &IpNet) -> bool {
-    prefix.prefix_len() == 0
-}
 
 /// Settles the control plane of a topology.
 pub(crate) fn converge(topology: &Topology) -> ControlPlane {
@@ -856,47 +852,5 @@ fn vnet_ix(topology: &Topology, gateway: &VirtualNetworkGateway) -> Option<usize
     match topology.entity(&gateway.virtual_network) {
         Some(Entity::VirtualNetwork(v)) => Some(v),
         _ => None,
-    }
-}
-
-/// Names of one tenant, compared without case; none is the default tenant.
-pub(crate) fn same_tenant(a: Option<&str>, b: Option<&str>) -> bool {
-    match (a, b) {
-        (None, None) => true,
-        (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
-        _ => false,
-    }
-}
-
-/// Whether two networks are in one region, compared without case and blanks. An unknown region counts as the same.
-pub(crate) fn same_region(a: &crate::model::VirtualNetwork, b: &crate::model::VirtualNetwork) -> bool {
-    let (Some(a), Some(b)) = (&a.location, &b.location) else { return true };
-    let fold = |s: &str| -> String {
-        s.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_lowercase()).collect()
-    };
-    fold(a) == fold(b)
-}
-
-/// Ranges that no public network routes: RFC 1918, RFC 6598, fc00::/7.
-pub(crate) fn is_private(prefix: &IpNet) -> bool {
-    is_private_address(prefix.network()) && {
-        let shortest = match prefix.network() {
-            IpAddr::V4(ip) => match ip.octets()[0] {
-                10 => 8,
-                100 => 10,
-                172 => 12,
-                _ => 16,
-            },
-            IpAddr::V6(_) => 7,
-        };
-        prefix.prefix_len() >= shortest
-    }
-}
-
-/// Whether an address lies in RFC 1918, RFC 6598 or fc00::/7.
-pub(crate) fn is_private_address(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(ip) => ip.is_private() || (ip.octets()[0] == 100 && (64..128).contains(&ip.octets()[1])),
-        IpAddr::V6(ip) => ip.segments()[0] & 0xfe00 == 0xfc00,
     }
 }

@@ -13,7 +13,8 @@ use petgraph::algo::dijkstra;
 use petgraph::graph::{NodeIndex, UnGraph};
 use petgraph::visit::{EdgeFiltered, EdgeRef};
 
-use super::offers::{advertised_space, is_default_route, same_tenant};
+use super::offers::advertised_space;
+use super::scope::{is_default_route, same_tenant};
 use super::{ControlPlane, EventKind, Session};
 use crate::model::{
     CircuitSkuTier, Entity, ExpressRouteCircuit, LinkRole, OnPremisesNextHop, OnPremisesSite,

@@ -448,6 +448,15 @@ pub(crate) fn primary_of(topology: &Topology, nics: &[usize]) -> Option<usize> {
     nics.iter().copied().find(|n| document.network_interfaces[*n].primary).or_else(|| nics.first().copied())
 }
 
+/// The interfaces of these ids that are part of the topology, in their order.
+pub(crate) fn nics_of(topology: &Topology, ids: &[ResourceId]) -> Vec<usize> {
+    let nic = |id: &ResourceId| match topology.entity(id) {
+        Some(Entity::Nic(n)) => Some(n),
+        _ => None,
+    };
+    ids.iter().filter_map(nic).collect()
+}
+
 /// An interface's address in one family: its primary configuration's, else the first.
 pub(crate) fn nic_address(topology: &Topology, nic: usize, v4: bool) -> Option<IpAddr> {
     let configurations = &topology.document().network_interfaces[nic].ip_configurations;

@@ -5,34 +5,13 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::table::{Class, Handle, Selection, SubnetTable};
+use super::table::{CandidateState, Class, Handle, Selection, SubnetTable};
 use crate::control_plane::{ControlPlane, Offer, Via};
 use crate::model::{
     EffectiveNextHopType, EffectiveRouteRow, ResourceId, RouteNextHopType, RouteSource, RouteState,
     SePrecedence, Topology,
 };
 use crate::rule::{Decision, Rule};
-
-/// What became of a candidate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum CandidateState {
-    /// Takes part in longest-prefix match.
-    Active,
-    /// Listed, but overridden.
-    Invalid,
-    /// Not even listed (VOC-2).
-    Absent,
-}
-
-impl fmt::Display for CandidateState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Active => "Active",
-            Self::Invalid => "Invalid",
-            Self::Absent => "Absent",
-        })
-    }
-}
 
 /// One route that was considered for a subnet.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@ mod gateway;
 mod table;
 
 pub(crate) use effective::View;
-pub use effective::{Candidate, CandidateState, EffectiveRoutes};
+pub use effective::{Candidate, EffectiveRoutes};
 pub(crate) use gateway::GatewayTable;
+pub use table::CandidateState;
 pub(crate) use table::{Handle, LocalKind, Selection, SubnetTable};

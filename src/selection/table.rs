@@ -1,6 +1,7 @@
 //! The table of a subnet: its own candidates with their states, over the shared layers.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,8 +15,6 @@ use crate::model::{
 };
 use crate::prefix_table::PrefixTable;
 use crate::rule::{Decision, Rule};
-
-use super::effective::CandidateState;
 
 /// A table, as a position in [`Selection::tables`].
 pub(crate) type TableIx = usize;
@@ -66,6 +65,27 @@ pub(crate) struct SubnetTable {
     pub(crate) of_hub: bool,
     /// Whether the network has IPv6 space; without it there are no IPv6 rows (V6-5).
     pub(crate) ipv6: bool,
+}
+
+/// What became of a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CandidateState {
+    /// Takes part in longest-prefix match.
+    Active,
+    /// Listed, but overridden.
+    Invalid,
+    /// Not even listed (VOC-2).
+    Absent,
+}
+
+impl fmt::Display for CandidateState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Active => "Active",
+            Self::Invalid => "Invalid",
+            Self::Absent => "Absent",
+        })
+    }
 }
 
 /// A system or user candidate.

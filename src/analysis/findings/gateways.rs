@@ -37,6 +37,15 @@ impl Lint<'_> {
                 let code = FindingCode::CircuitLinksShareRouter;
                 self.add(code, Severity::Warning, &circuit.id, Rule::ER_1, message);
             }
+            let enabled = circuit.peerings.iter().filter(|p| p.enabled);
+            let domains: Vec<&str> = enabled.map(|p| p.peering_type.as_str()).collect();
+            if domains.len() > 1 && domains.contains(&PeeringType::AzurePrivatePeering.as_str()) {
+                let message = format!(
+                    "{} share one circuit, its bandwidth and its edge: private and public postures mix",
+                    domains.join(", ")
+                );
+                self.add(FindingCode::MixedPeerings, Severity::Info, &circuit.id, Rule::BW_2, message);
+            }
             self.route_filter(circuit);
             for far in &circuit.global_reach {
                 if let Some(Entity::Circuit(far)) = self.topology.entity(far) {

@@ -152,6 +152,8 @@ pub enum FindingCode {
     // Gateways, circuits, Route Server.
     /// Both links of a circuit end on one router (ER-1).
     CircuitLinksShareRouter,
+    /// Private peering shares a circuit with Microsoft or public peering (BW-2, seed statement 13).
+    MixedPeerings,
     /// A circuit serves several tenants (CSP-2, ISO-2).
     CircuitShared,
     /// Microsoft peering without a route filter advertises nothing (MSP-8).

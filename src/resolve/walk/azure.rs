@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::super::answer::{Disposition, DropReason, Egress, Next, Place, SnatIdentity};
-use super::super::hosts::{Owner, nic_address, nic_subnet, primary_of, subnet_of};
+use super::super::hosts::{Owner, nic_address, nic_subnet, nics_of, primary_of, subnet_of};
 use super::super::nsg;
 use super::super::question::Protocol;
 use super::{Packet, Sender, State, Walker};
@@ -519,14 +519,7 @@ impl Walker<'_> {
         let appliance =
             self.world.hosts.appliance_of.get(&nic).map(|a| &document.network_virtual_appliances[*a]);
         let nics: Vec<usize> = match (appliance, &interface.virtual_machine) {
-            (Some(declared), _) => declared
-                .network_interfaces
-                .iter()
-                .filter_map(|id| match topology.entity(id) {
-                    Some(Entity::Nic(n)) => Some(n),
-                    _ => None,
-                })
-                .collect(),
+            (Some(declared), _) => nics_of(topology, &declared.network_interfaces),
             (None, Some(machine)) => {
                 self.world.hosts.machines.get(machine).cloned().unwrap_or_else(|| vec![nic])
             }
@@ -709,14 +702,9 @@ impl Walker<'_> {
         let declared = &document.overlay_tunnels[tunnel];
         let end = if forward { &declared.b } else { &declared.a };
         let nics: Vec<usize> = match topology.entity(&end.node) {
-            Some(Entity::Appliance(a)) => document.network_virtual_appliances[a]
-                .network_interfaces
-                .iter()
-                .filter_map(|id| match topology.entity(id) {
-                    Some(Entity::Nic(n)) => Some(n),
-                    _ => None,
-                })
-                .collect(),
+            Some(Entity::Appliance(a)) => {
+                nics_of(topology, &document.network_virtual_appliances[a].network_interfaces)
+            }
             Some(Entity::Nic(n)) => vec![n],
             Some(Entity::Site(site)) => return self.site(site, packet),
             Some(Entity::Router(site, router)) => {

@@ -21,6 +21,8 @@ pub struct Topology {
     document: Arc<Document>,
     index: Arc<HashMap<ResourceId, Entity>>,
     tags: Arc<HashMap<String, usize>>,
+    /// The half of a peering by owner and far network.
+    halves: Arc<Halves>,
     unresolved: Arc<[UnresolvedReference]>,
 }
 
@@ -29,6 +31,8 @@ impl fmt::Debug for Topology {
         f.debug_struct("Topology").field("counts", &self.document.counts()).finish_non_exhaustive()
     }
 }
+
+type Halves = HashMap<(usize, usize), usize>;
 
 /// What an id stands for, as positions in the document's lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -202,7 +206,8 @@ impl Topology {
             .enumerate()
             .map(|(i, tag)| (tag.name.to_ascii_lowercase(), i))
             .collect();
-        checker.check(&document, &index);
+        let halves = halves(&document, &index);
+        checker.check(&document, &index, &halves);
         if !checker.problems.is_empty() {
             return Err(TopologyError { problems: checker.problems });
         }
@@ -212,6 +217,7 @@ impl Topology {
             document: Arc::new(document),
             index: Arc::new(index),
             tags: Arc::new(tags),
+            halves: Arc::new(halves),
             unresolved: checker.unresolved.into(),
         })
     }
@@ -318,18 +324,20 @@ impl Topology {
         owner: &VirtualNetwork,
         half: &VirtualNetworkPeering,
     ) -> Option<&'a VirtualNetworkPeering> {
-        let remote = self.virtual_network(&half.remote_virtual_network)?;
-        remote.peerings.iter().find(|p| p.remote_virtual_network == owner.id)
+        let far = self.virtual_network(&half.remote_virtual_network)?;
+        let (Entity::VirtualNetwork(remote), Entity::VirtualNetwork(owner)) =
+            (self.entity(&half.remote_virtual_network)?, self.entity(&owner.id)?)
+        else {
+            return None;
+        };
+        far.peerings.get(*self.halves.get(&(remote, owner))?)
     }
 
     /// Whether this half of a peering is connected: both halves must be (PEER-1). Without a stated state a half
     /// counts as connected where the far network has its own half, or is not part of the topology.
     pub(crate) fn is_connected(&self, owner: &VirtualNetwork, half: &VirtualNetworkPeering) -> bool {
-        peering_connected(
-            half,
-            self.virtual_network(&half.remote_virtual_network)
-                .map(|remote| remote.peerings.iter().find(|p| p.remote_virtual_network == owner.id)),
-        )
+        let known = self.virtual_network(&half.remote_virtual_network).is_some();
+        peering_connected(half, known.then(|| self.reverse_peering(owner, half)))
     }
 }
 
@@ -342,6 +350,19 @@ fn peering_connected(half: &VirtualNetworkPeering, reverse: Option<Option<&Virtu
         Some(None) => false,
         Some(Some(reverse)) => up(reverse.peering_state),
     }
+}
+
+/// Which half of each network points at which other, the first where there are several.
+fn halves(document: &Document, index: &HashMap<ResourceId, Entity>) -> Halves {
+    let mut found = HashMap::new();
+    for (v, vnet) in document.virtual_networks.iter().enumerate() {
+        for (half, peering) in vnet.peerings.iter().enumerate() {
+            if let Some(Entity::VirtualNetwork(remote)) = index.get(&peering.remote_virtual_network) {
+                found.entry((v, *remote)).or_insert(half);
+            }
+        }
+    }
+    found
 }
 
 fn index(document: &Document, checker: &mut Checker) -> HashMap<ResourceId, Entity> {
@@ -415,13 +436,14 @@ impl Checker {
         self.problems.push(Problem { resource: resource.clone(), field, reason });
     }
 
-    fn check(&mut self, document: &Document, index: &HashMap<ResourceId, Entity>) {
+    fn check(&mut self, document: &Document, index: &HashMap<ResourceId, Entity>, halves: &Halves) {
         if document.schema_version != SCHEMA_VERSION {
             let id = ResourceId::new("document");
             self.problem(&id, "schema_version", Reason::SchemaVersion(document.schema_version));
         }
-        for vnet in &document.virtual_networks {
-            self.virtual_network(document, index, vnet);
+        for (v, vnet) in document.virtual_networks.iter().enumerate() {
+            self.virtual_network(vnet);
+            self.peered_spaces(document, index, halves, v);
         }
         for table in &document.route_tables {
             self.route_table(table);
@@ -470,12 +492,7 @@ impl Checker {
         }
     }
 
-    fn virtual_network(
-        &mut self,
-        document: &Document,
-        index: &HashMap<ResourceId, Entity>,
-        vnet: &VirtualNetwork,
-    ) {
+    fn virtual_network(&mut self, vnet: &VirtualNetwork) {
         self.names(&vnet.id, "subnets", vnet.subnets.iter().map(|s| &*s.name));
         self.names(&vnet.id, "peerings", vnet.peerings.iter().map(|p| &*p.name));
         for (prefix, other) in overlaps(vnet.address_space.iter().map(|p| (*p, &vnet.id))) {
@@ -511,7 +528,6 @@ impl Checker {
             let reason = Reason::Overlap(inner.0, outer.0, outer.1.clone());
             self.problem(inner.1, "address_prefixes", reason);
         }
-        self.peered_spaces(document, index, vnet);
     }
 
     /// PEER-3: the spaces of a network and of those it is connected to do not overlap; PEER-15 compares only the
@@ -520,10 +536,12 @@ impl Checker {
         &mut self,
         document: &Document,
         index: &HashMap<ResourceId, Entity>,
-        vnet: &VirtualNetwork,
+        halves: &Halves,
+        v: usize,
     ) {
+        let vnet = &document.virtual_networks[v];
         let known = |id: &ResourceId| match index.get(id) {
-            Some(Entity::VirtualNetwork(i)) => document.virtual_networks.get(*i),
+            Some(Entity::VirtualNetwork(i)) => Some((*i, &document.virtual_networks[*i])),
             _ => None,
         };
         let connected: Vec<(&VirtualNetworkPeering, Vec<IpNet>)> = vnet
@@ -533,10 +551,10 @@ impl Checker {
                 let remote = known(&half.remote_virtual_network);
                 peering_connected(
                     half,
-                    remote.map(|r| r.peerings.iter().find(|p| p.remote_virtual_network == vnet.id)),
+                    remote.map(|(r, far)| halves.get(&(r, v)).and_then(|back| far.peerings.get(*back))),
                 )
             })
-            .map(|half| (half, routed_space(half, known(&half.remote_virtual_network))))
+            .map(|half| (half, routed_space(half, known(&half.remote_virtual_network).map(|(_, far)| far))))
             .collect();
         let spaces = connected.iter().flat_map(|(half, space)| {
             space.iter().map(move |prefix| (*prefix, &half.remote_virtual_network))

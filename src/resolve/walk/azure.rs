@@ -340,6 +340,11 @@ impl Walker<'_> {
                 reaches.then_some((half, remote, !crate::control_plane::same_region(network, far)))
             });
             if let Some((half, remote, global)) = found {
+                // Without an owner there the address is no next hop, whatever the peering says.
+                let owner = self.world.hosts.owner(remote, ip);
+                if matches!(owner, None | Some(Owner::PrivateEndpoint(_) | Owner::RouteServer(_))) {
+                    return self.drop_at(at, unreachable(), Decision::decided(Rule::UDR_4));
+                }
                 if let Err((reason, decision)) = self.cross(at, vnet, half, packet, check) {
                     return self.drop_at(at, reason, decision);
                 }
@@ -624,6 +629,10 @@ impl Walker<'_> {
         let declared = &topology.document().azure_firewalls[firewall];
         let place = Place::Appliance { id: declared.id.clone(), interface: None };
         let mut packet = match rewrite(&declared.dnat, packet) {
+            // For the firewall itself.
+            Rewrite::Kept if declared.private_ip_address == Some(packet.destination()) => {
+                return self.end(place.clone(), packet, Disposition::Delivered(place), &[]);
+            }
             Rewrite::Kept => packet,
             Rewrite::Changed(packet) => packet,
             Rewrite::NeedsFlow => {
@@ -762,8 +771,6 @@ impl Walker<'_> {
         };
         let identity = if matches!(sender, Sender::Firewall(_)) {
             SnatIdentity::Firewall
-        } else if destination.is_ipv6() {
-            SnatIdentity::Unchanged
         } else if declared.nat_gateway.is_some() {
             if packet.flow.is_some_and(|f| !matches!(f.protocol, Protocol::Tcp | Protocol::Udp)) {
                 return self.drop_at(at, DropReason::NoOutboundMethod, Decision::stated(Rule::OUT_2));
@@ -775,6 +782,8 @@ impl Walker<'_> {
             SnatIdentity::LbRule
         } else if private_subnet {
             return self.drop_at(at, DropReason::NoOutboundMethod, Decision::stated(Rule::OUT_4));
+        } else if destination.is_ipv6() {
+            SnatIdentity::Unchanged
         } else {
             SnatIdentity::DefaultOutbound
         };

@@ -133,6 +133,14 @@ fn domain<'a>(document: &'a Document, vnet: &'a VirtualNetwork) -> Domain<'a> {
     Domain::Nobody
 }
 
+/// The network whose gateways a network uses; none for a virtual hub's.
+pub(super) fn home<'a>(document: &'a Document, vnet: &'a VirtualNetwork) -> Option<&'a VirtualNetwork> {
+    match domain(document, vnet) {
+        Domain::Network { home, .. } => Some(home),
+        Domain::Hub { .. } | Domain::Nobody => None,
+    }
+}
+
 /// The networks that use the gateways of `home` (PEER-6).
 fn transit_spokes<'a>(document: &'a Document, home: &VirtualNetwork) -> Vec<&'a VirtualNetwork> {
     document

@@ -106,10 +106,11 @@ fn follow(document: &Document, packet: Packet, trail: &mut Vec<Packet>, outcomes
             }
             EffectiveNextHopType::VirtualNetworkGateway if row.source == RouteSource::User => {
                 match gateways::designated(document, vnet) {
-                    Designated::Unsupported => end("Drop(UnsupportedGatewayNextHop)".to_owned()),
-                    // UDR-7 says that it drops, and section 29 has no name of its own for it. Choice.
-                    Designated::Nobody => end("Drop(NextHopUnreachable)".to_owned()),
-                    Designated::Vpn(_) => end(format!("Gateway({})", row.prefix)),
+                    // UDR-7 says that it drops without a gateway, and section 29 has no name of its own for it. Choice.
+                    Designated::Unsupported | Designated::Nobody => {
+                        end("Drop(UnsupportedGatewayNextHop)".to_owned());
+                    }
+                    Designated::Vpn(_) => end(gateway_behind(document, vnet, &row.prefix)),
                 }
             }
             EffectiveNextHopType::VirtualNetworkGateway => {
@@ -127,7 +128,7 @@ fn follow(document: &Document, packet: Packet, trail: &mut Vec<Packet>, outcomes
                     }
                 }
                 if through_gateway {
-                    outcomes.insert(format!("Gateway({})", row.prefix));
+                    outcomes.insert(gateway_behind(document, vnet, &row.prefix));
                 }
             }
             _ => end("Drop(NoRoute)".to_owned()),
@@ -151,6 +152,17 @@ fn peer_holding<'a>(
         .into_iter()
         .find(|half| peered_space(document, half).iter().any(|p| p.contains(&address)))
         .and_then(|half| find_vnet(document, &half.remote_virtual_network))
+}
+
+/// What a packet towards a gateway meets where the gateway stands in a peered network: PEER-4 alone, gateways need no
+/// forwarded-traffic flag (PEER-5).
+fn gateway_behind(document: &Document, vnet: &VirtualNetwork, prefix: &IpNet) -> String {
+    let open = |half: Option<&crate::model::VirtualNetworkPeering>| {
+        half.is_none_or(|half| half.allow_virtual_network_access)
+    };
+    let home = gateways::home(document, vnet).filter(|home| home.id != vnet.id);
+    let denied = home.is_some_and(|home| !open(reverse_half(vnet, home)) || !open(reverse_half(home, vnet)));
+    if denied { "Drop(PeeringAccessDisabled)".to_owned() } else { format!("Gateway({prefix})") }
 }
 
 /// What a packet meets between two peered networks (PEER-4, PEER-5, WALK-15).

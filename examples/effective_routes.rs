@@ -107,13 +107,20 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, ExampleEr
     Ok(parsed)
 }
 
+/// A table goes by all the lines above it, joined by ` / `, or by the first of them.
+fn is_called(section: Option<&str>, wanted: &str) -> bool {
+    section.is_some_and(|name| name == wanted || name.split(" / ").next() == Some(wanted))
+}
+
 /// The one effective-route table of a dump, or the one called `name`.
 fn section<'a>(
     parsed: &'a ObservedRoutes,
     name: Option<&str>,
 ) -> Result<&'a [EffectiveRouteRow], ExampleError> {
-    let found: Vec<_> =
-        parsed.effective().filter(|(section, _)| name.is_none() || *section == name).collect();
+    let found: Vec<_> = parsed
+        .effective()
+        .filter(|(section, _)| name.is_none_or(|wanted| is_called(*section, wanted)))
+        .collect();
     match found.as_slice() {
         [(_, rows)] => Ok(rows),
         [] => Err(ExampleError::Usage("the dump holds no such effective-route table".to_owned())),

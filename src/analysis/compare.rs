@@ -48,7 +48,7 @@ impl fmt::Display for Comparison {
 }
 
 /// Compares two tables as multisets of rows (VOC-14); order does not matter. Rows that differ are paired where prefix,
-/// source and next hop type agree.
+/// source and next hop type agree. A name that one side does not have (text tables print none) is not compared.
 pub fn compare(computed: &[EffectiveRouteRow], observed: &[EffectiveRouteRow]) -> Comparison {
     let mut rest: Vec<&EffectiveRouteRow> = observed.iter().collect();
     let mut comparison = Comparison::default();
@@ -71,11 +71,49 @@ pub fn compare(computed: &[EffectiveRouteRow], observed: &[EffectiveRouteRow]) -
     unmatched.sort();
     for row in unmatched {
         let twin = by_key.get_mut(&(row.prefix, row.source, row.next_hop_type)).and_then(Vec::pop);
+        let nameless = |row: &EffectiveRouteRow| EffectiveRouteRow { name: None, ..row.clone() };
         match twin {
+            Some(twin) if (row.name.is_none() || twin.name.is_none()) && nameless(row) == nameless(twin) => {
+                comparison.equal += 1;
+            }
             Some(twin) => comparison.different.push((row.clone(), twin.clone())),
             None => comparison.only_computed.push(row.clone()),
         }
     }
     comparison.only_observed = by_key.into_values().flatten().cloned().collect();
     comparison
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RouteState;
+
+    fn row(prefix: &str, name: Option<&str>, state: RouteState) -> EffectiveRouteRow {
+        EffectiveRouteRow {
+            prefix: prefix.parse().unwrap(),
+            source: RouteSource::User,
+            state,
+            next_hop_type: EffectiveNextHopType::None,
+            next_hop_ip_addresses: Vec::new(),
+            name: name.map(str::to_owned),
+        }
+    }
+
+    /// VOC-14, and names that a text table does not print.
+    #[test]
+    fn rows_compare_as_multisets_and_names_only_where_both_have_them() {
+        let (a, b) =
+            (row("10.0.0.0/8", Some("a"), RouteState::Active), row("10.1.0.0/16", None, RouteState::Active));
+        let same =
+            compare(&[a.clone(), b.clone()], &[b.clone(), row("10.0.0.0/8", None, RouteState::Active)]);
+        assert!(same.is_equal() && same.equal == 2, "{same}");
+        let renamed = compare(&[a.clone()], &[row("10.0.0.0/8", Some("z"), RouteState::Active)]);
+        assert_eq!(renamed.different.len(), 1, "{renamed}");
+        let other =
+            compare(&[a.clone(), a.clone()], &[a.clone(), row("10.0.0.0/8", None, RouteState::Invalid)]);
+        assert_eq!((other.equal, other.different.len()), (1, 1), "{other}");
+        let apart = compare(&[a], &[b]);
+        assert_eq!((apart.only_computed.len(), apart.only_observed.len()), (1, 1), "{apart}");
+    }
 }

@@ -10,8 +10,8 @@ use crate::fib::{self, Fib};
 use crate::model::{Change, ChangeError, Document, ResourceId, Topology, TopologyError};
 use crate::prefix_table::PrefixTable;
 use crate::resolve::{
-    Answer, Explanation, Flow, FlowKey, Hosts, NextHop, Pair, ResolveError, Source, Start, TableDecision,
-    World, asymmetries, reply_questions, walk,
+    Answer, Explanation, Flow, FlowKey, Hosts, MatchedRoute, NextHop, Pair, ResolveError, Source, Start,
+    TableDecision, World, asymmetries, is_platform_host, reply_questions, walk,
 };
 use crate::selection::{EffectiveRoutes, Handle, Selection, View};
 
@@ -136,12 +136,31 @@ impl Network {
         Ok(Pair { forward, replies, asymmetries })
     }
 
-    /// What the source's table says, without walking on.
+    /// What the source's table says, without walking on: one look-up inside Azure.
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve).
     pub fn next_hop(&self, source: impl Into<Source>, destination: IpAddr) -> Result<NextHop, ResolveError> {
-        Ok(self.resolve(source, destination)?.next_hop().clone())
+        let (start, address) = self.locate(&source.into(), destination)?;
+        let table = match start {
+            Start::Nic { vnet, subnet, .. }
+            | Start::Subnet { vnet, subnet }
+            | Start::Firewall { vnet, subnet, .. } => self.inner.selection.of_subnet[vnet][subnet],
+            // Outside Azure the next hop is a place, which only the walk knows.
+            Start::Site { .. } | Start::Router { .. } | Start::PrivateEndpoint { .. } => {
+                return Ok(self.walk(start, address, destination, None, false).next_hop().clone());
+            }
+        };
+        if is_platform_host(destination) {
+            return Ok(NextHop::PlatformHost);
+        }
+        Ok(match self.inner.fibs[table].longest_match(destination) {
+            Some((prefix, code)) => {
+                let candidate = self.view(table).candidate(Handle::decode(code), prefix);
+                NextHop::Route(MatchedRoute::new(&candidate))
+            }
+            None => NextHop::NoRoute,
+        })
     }
 
     /// The answer with its reasons: at each table asked, every candidate that lost and the rule that beat it.

@@ -144,6 +144,7 @@ proptest! {
             // The oracle is slow: some of the addresses, other ones for each subnet and design.
             for probe in probes.iter().skip(salt % 7).step_by(7) {
                 let Ok(answer) = network.resolve(&subnet, *probe) else { continue };
+                prop_assert_eq!(&network.next_hop(&subnet, *probe).unwrap(), answer.next_hop());
                 let computed: BTreeSet<String> = answer.paths().take(512).map(|path| outcome(&path, strict)).collect();
                 let mut expected = oracle::walk(document, &subnet, answer.header().source, *probe);
                 if computed.contains("Egress(edge)") {

@@ -108,7 +108,7 @@ mod tests {
         let same =
             compare(&[a.clone(), b.clone()], &[b.clone(), row("10.0.0.0/8", None, RouteState::Active)]);
         assert!(same.is_equal() && same.equal == 2, "{same}");
-        let renamed = compare(&[a.clone()], &[row("10.0.0.0/8", Some("z"), RouteState::Active)]);
+        let renamed = compare(std::slice::from_ref(&a), &[row("10.0.0.0/8", Some("z"), RouteState::Active)]);
         assert_eq!(renamed.different.len(), 1, "{renamed}");
         let other =
             compare(&[a.clone(), a.clone()], &[a.clone(), row("10.0.0.0/8", None, RouteState::Invalid)]);

@@ -6,8 +6,11 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::model::{EffectiveRouteRow, Knobs, LinkRole, PeeringType, ResourceId, SecurityRuleDirection};
+use crate::model::{
+    EffectiveRouteRow, Knobs, LinkRole, PeeringType, ResourceId, RouteState, SecurityRuleDirection,
+};
 use crate::rule::{Confidence, Decision};
+use crate::selection::Candidate;
 
 /// Source and destination of a packet at one point of its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -168,6 +171,21 @@ pub struct MatchedRoute {
     pub route: EffectiveRouteRow,
     /// Why it won.
     pub decided_by: Decision,
+}
+
+impl MatchedRoute {
+    /// The row of an Active candidate.
+    pub(crate) fn new(candidate: &Candidate) -> Self {
+        let route = EffectiveRouteRow {
+            prefix: candidate.prefix,
+            source: candidate.source,
+            state: RouteState::Active,
+            next_hop_type: candidate.next_hop_type,
+            next_hop_ip_addresses: candidate.next_hop_ip_addresses.clone(),
+            name: candidate.name.clone(),
+        };
+        Self { route, decided_by: candidate.decided_by }
+    }
 }
 
 impl fmt::Display for MatchedRoute {

@@ -20,4 +20,4 @@ pub use pair::{Asymmetry, Pair, SeenDirection};
 pub(crate) use pair::{asymmetries, reply_questions};
 pub(crate) use question::FlowKey;
 pub use question::{Flow, Protocol, Source, flow_hash};
-pub(crate) use walk::{World, walk};
+pub(crate) use walk::{World, is_platform_host, walk};

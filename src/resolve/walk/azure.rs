@@ -18,6 +18,11 @@ use crate::selection::{Handle, LocalKind, View};
 /// Addresses that the host itself answers (SYS-14).
 const PLATFORM_HOSTS: [Ipv4Addr; 2] = [Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(169, 254, 169, 254)];
 
+/// Whether the host itself answers an address (SYS-14).
+pub(crate) fn is_platform_host(address: IpAddr) -> bool {
+    PLATFORM_HOSTS.iter().any(|host| address == IpAddr::V4(*host))
+}
+
 /// A rewrite of the destination by an appliance.
 enum Rewrite {
     Kept,
@@ -41,7 +46,7 @@ impl Walker<'_> {
         let state = State::Leave { vnet, subnet, sender, forwarding, packet };
         self.visit(state, place, packet, |walker, at| {
             walker.hop(at).stateful = stateful;
-            if PLATFORM_HOSTS.iter().any(|host| packet.destination() == IpAddr::V4(*host)) {
+            if is_platform_host(packet.destination()) {
                 walker.decide(at, Decision::decided(Rule::SYS_14));
                 return Next::End(Disposition::PlatformHost);
             }

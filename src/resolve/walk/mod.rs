@@ -12,11 +12,13 @@ use std::net::IpAddr;
 use super::answer::{
     Answer, Disposition, DropReason, Edge, Header, Hop, MatchedRoute, Next, NextHop, Node, NsgStatus, Place,
 };
+pub(crate) use azure::is_platform_host;
+
 use super::hosts::{Hosts, Start};
 use super::question::{FlowKey, flow_hash};
 use crate::control_plane::{ControlPlane, RouterIx};
 use crate::fib::Fib;
-use crate::model::{EffectiveRouteRow, LinkRole, PeeringType, ResourceId, RouteState, Topology};
+use crate::model::{LinkRole, PeeringType, ResourceId, Topology};
 use crate::prefix_table::PrefixTable;
 use crate::rule::{Decision, Rule};
 use crate::selection::{Candidate, Selection};
@@ -379,16 +381,7 @@ impl Walker<'_> {
     /// Notes the effective route a node follows.
     fn follow_route(&mut self, at: usize, table: usize, candidate: &Candidate) {
         self.nodes[at].table = Some(table);
-        let decided_by = candidate.decided_by;
-        let route = EffectiveRouteRow {
-            prefix: candidate.prefix,
-            source: candidate.source,
-            state: RouteState::Active,
-            next_hop_type: candidate.next_hop_type,
-            next_hop_ip_addresses: candidate.next_hop_ip_addresses.clone(),
-            name: candidate.name.clone(),
-        };
-        self.hop(at).route = Some(MatchedRoute { route, decided_by });
-        self.decide(at, decided_by);
+        self.hop(at).route = Some(MatchedRoute::new(candidate));
+        self.decide(at, candidate.decided_by);
     }
 }

@@ -77,7 +77,8 @@ impl Network {
         })
     }
 
-    /// The network after these changes; this one stays as it is.
+    /// The network after these changes; this one stays as it is. Copies the document and builds anew, so it costs what
+    /// [`build`](Self::build) costs and a little more.
     ///
     /// # Errors
     /// A change that names what is not there, or a result that cannot be right.

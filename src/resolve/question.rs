@@ -159,8 +159,9 @@ pub(crate) struct FlowKey {
 /// bytes each), protocol number, source port and destination port (big endian).
 ///
 /// Azure's own hash is not published; this one is fixed so that the same flow takes the same member every time
-/// (SEL-12). A choice among `n` equal members, sorted by id, takes member `hash % n`. It is taken anew at each hop, from
-/// the header as it is there (after NAT).
+/// (SEL-12). A choice among `n` equal members takes member `hash % n` of them in a fixed order: by id, by address, primary
+/// link before secondary; the order of the document decides nothing. It is taken anew at each hop, from the header as it
+/// is there (after NAT).
 ///
 /// ```
 /// use azroute::resolve::{flow_hash, Protocol};

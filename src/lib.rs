@@ -52,6 +52,7 @@
 //! - Every answer names the rules that decided it and how well founded they are ([`rule::Confidence`]).
 
 pub mod analysis;
+pub mod bgp;
 pub(crate) mod control_plane;
 pub(crate) mod fib;
 #[cfg(feature = "import")]

@@ -10,15 +10,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("rule", &[]),
     ("prefix_table", &[]),
     ("model", &[]),
-    ("control_plane", &["model", "rule", "prefix_table"]),
+    ("bgp", &["model", "rule", "prefix_table"]),
+    ("control_plane", &["model", "bgp", "rule", "prefix_table"]),
     ("selection", &["model", "control_plane", "rule", "prefix_table"]),
     ("fib", &["prefix_table"]),
     ("resolve", &["model", "control_plane", "selection", "fib", "rule", "prefix_table"]),
-    ("analysis", &["model", "control_plane", "selection", "fib", "resolve", "rule", "prefix_table"]),
+    ("analysis", &["model", "bgp", "control_plane", "selection", "fib", "resolve", "rule", "prefix_table"]),
     ("import", &["model"]),
     (
         "network",
-        &["model", "control_plane", "selection", "fib", "resolve", "analysis", "rule", "prefix_table"],
+        &["model", "bgp", "control_plane", "selection", "fib", "resolve", "analysis", "rule", "prefix_table"],
     ),
 ];
 

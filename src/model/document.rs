@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bgp::{BgpSession, BgpSpeaker, RoutingPolicy};
 use super::{
     AzureFirewall, BgpServiceCommunity, CircuitLink, Connection, Date, ExpressRouteCircuit, Knobs, LinkRole,
     LoadBalancer, LocalNetworkGateway, NatGateway, NetworkInterface, NetworkSecurityGroup,
@@ -67,6 +68,8 @@ keyed_by_id!(
     OnPremisesSite,
     OnPremisesLink,
     OverlayTunnel,
+    BgpSpeaker,
+    BgpSession,
 );
 
 impl Keyed for Tenant {
@@ -105,6 +108,9 @@ macro_rules! collections {
             /// Decisions that differ from the defaults.
             #[serde(default, skip_serializing_if = "super::is_default")]
             pub knobs: Knobs,
+            /// Policies and sets that BGP speakers use, by name.
+            #[serde(default, skip_serializing_if = "RoutingPolicy::is_empty")]
+            pub routing_policy: RoutingPolicy,
             $(
                 $(#[$doc])*
                 #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -227,6 +233,10 @@ collections! {
     on_premises_links: OnPremisesLink, "onPremisesLinks";
     /// Overlay tunnels.
     overlay_tunnels: OverlayTunnel, "overlayTunnels";
+    /// BGP speakers outside Azure.
+    bgp_speakers: BgpSpeaker, "bgpSpeakers";
+    /// BGP sessions between them, and with Azure.
+    bgp_sessions: BgpSession, "bgpSessions";
 }
 
 fn schema_version() -> u32 {

@@ -3,7 +3,7 @@
 //! Names are Azure's for Azure things. Every type is a serde type with public fields; a [`Document`] holds them all,
 //! and a [`Topology`] is a document that was checked once. This module imports no other stage.
 
-mod asn;
+pub mod bgp;
 mod builder;
 mod compute;
 mod document;
@@ -22,7 +22,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-pub use asn::{Asn, AsnError};
+pub use bgp::{Asn, AsnError};
 pub use builder::{BuildError, TopologyBuilder};
 pub use compute::{
     AppliancePolicy, AzureFirewall, Backend, DestinationNat, FrontendIpConfiguration, GuestRoute,

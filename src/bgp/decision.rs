@@ -1,0 +1,1 @@
+//! The decision process (RFC 4271 section 9.1.2).

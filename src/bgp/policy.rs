@@ -1,0 +1,1 @@
+//! Routing policy, compiled and evaluated (RFC 9067).

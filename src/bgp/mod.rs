@@ -4,8 +4,23 @@
 //! `rule` and `prefix_table`. RFC 4271, 4456, 5065, 1997, 8092, 7911, 8212 and 9067 are its specification; where real
 //! routers differ, a [`Settings`] value says how.
 
+mod aggregate;
 pub mod decision;
+mod engine;
+mod error;
+mod exchange;
+mod igp;
+mod machine;
+mod plan;
 pub mod policy;
+mod pool;
+mod prefixes;
 mod profile;
+mod rib;
+mod state;
 
+pub use engine::{BgpChange, BgpChangeError, Budget, Engine, Statistics};
+pub use error::{DesignError, DesignProblem};
+pub use exchange::{NotAccepted, NotSent};
 pub use profile::{ClusterListCheck, Settings};
+pub use rib::{LearnedFrom, Passed, RibEntry, RibPrefix, Route, Stage, Standing};

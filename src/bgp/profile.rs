@@ -43,6 +43,8 @@ pub struct Settings {
     pub checks_cluster_list: ClusterListCheck,
     /// LOCAL_PREF from an external peer counts (else it is dropped on receipt, RFC 4271 section 5.1.5).
     pub local_preference_from_ebgp: bool,
+    /// GRACEFUL_SHUTDOWN from an external peer sets LOCAL_PREF to 0 (RFC 8326).
+    pub honours_graceful_shutdown: bool,
     /// NO_EXPORT, NO_ADVERTISE and NO_EXPORT_SUBCONFED are obeyed.
     pub honours_well_known: bool,
     /// Communities are sent unless a session says otherwise.
@@ -97,6 +99,7 @@ impl Settings {
             checks_next_hop: true,
             checks_cluster_list: ClusterListCheck::Always,
             local_preference_from_ebgp: false,
+            honours_graceful_shutdown: false,
             honours_well_known: true,
             sends_communities: true,
             sends_back: false,

@@ -279,6 +279,10 @@ pub struct BgpSession {
     /// Whether it is switched off.
     #[serde(default, skip_serializing_if = "is_default")]
     pub shutdown: bool,
+    /// How long it has been up, in seconds: what arrives over an older session is older. Only its order counts, and
+    /// only for profiles that look at age.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub age: u32,
 }
 
 fn both_families() -> Vec<AddressFamily> {
@@ -305,8 +309,8 @@ pub struct SessionEnd {
     /// Policies for what is sent, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub export_policies: Vec<String>,
-    /// What becomes of received routes that no policy decides; none: accepted, but by RFC 8212 rejected on external
-    /// sessions without a policy where the speaker's profile follows it.
+    /// What becomes of received routes that no policy decides. None: rejected where there are policies (RFC 9067);
+    /// without any accepted, except on external sessions where RFC 8212 holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_import_policy: Option<DefaultPolicy>,
     /// The same for routes that are sent.
@@ -369,6 +373,7 @@ impl BgpSession {
             b: SessionEnd::new(b),
             families: both_families(),
             shutdown: false,
+            age: 0,
         }
     }
 }

@@ -1,1 +1,0 @@
-//! Routing policy, compiled and evaluated (RFC 9067).

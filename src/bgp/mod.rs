@@ -8,4 +8,6 @@ pub mod decision;
 pub mod policy;
 mod profile;
 
-pub use profile::{ClusterListCheck, Settings};
+pub use profile::{
+    Arrival, ClusterListCheck, ConfederationPeers, LocalOrigin, MedNeighbor, MultipathAsPath, Settings,
+};

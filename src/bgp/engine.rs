@@ -19,9 +19,7 @@ use super::pool::{AttrId, Pool};
 use super::prefixes::{Item, Prefixes, Signature, Signatures, inside};
 use super::state::{Best, Group, Live, Local, Outcome};
 use crate::model::ResourceId;
-use crate::model::bgp::{
-    AddressFamily, Aggregator, BgpDesign, Origination, PathAttributes, RouteType, SourceProtocol,
-};
+use crate::model::bgp::{Aggregator, BgpDesign, Origination, PathAttributes, RouteType, SourceProtocol};
 use crate::prefix_table::PrefixTable;
 
 /// How far the engine goes before it gives a group up as unknown.
@@ -191,10 +189,6 @@ impl Engine {
     pub(super) fn group_at(&self, signature: Signature) -> Option<&Group> {
         let group = *self.group_of.get(Signatures::position(signature))?;
         self.groups.get(group as usize)
-    }
-
-    pub(super) fn budget(&self) -> Budget {
-        self.budget
     }
 
     // ---- grouping ----
@@ -714,11 +708,6 @@ struct Entry<'a> {
     protocol: SourceProtocol,
     attributes: &'a PathAttributes,
     chain: &'a Chain,
-}
-
-/// Whether a route of this family is there at all; for views that list one family.
-pub(super) fn of_family(prefix: &IpNet, family: Option<AddressFamily>) -> bool {
-    family.is_none_or(|f| f == AddressFamily::of(prefix))
 }
 
 /// The best route of a speaker in a group.

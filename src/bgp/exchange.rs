@@ -6,13 +6,10 @@ use super::Settings;
 use super::decision::{self, Candidate, LocalRoute, Refusal, RouteSource, SessionKind};
 use super::igp::Igp;
 use super::plan::{End, EndIx, OwnRoute, Plan, SpeakerIx};
-use super::policy::{Context, StatementTrace};
+use super::policy::{Context, StatementTrace, private_as};
 use super::pool::{AttrId, Pool};
 use super::state::{Best, Group, Live};
-use crate::model::bgp::{
-    AsPath, Asn, ClusterList, Communities, Community, PathAttributes, PrivateAsAction, RouteType,
-    SourceProtocol,
-};
+use crate::model::bgp::{ClusterList, Communities, Community, PathAttributes, RouteType, SourceProtocol};
 
 /// Why a route is not sent to a neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -286,8 +283,10 @@ impl<'a> Exchange<'a> {
             if source_kind.is_some() {
                 attributes.med = None;
             }
-            if let Some(action) = end.remove_private_as {
-                attributes.as_path = without_private(&attributes.as_path, action, end.own_asn);
+            if let Some(action) = end.remove_private_as
+                && let Some(path) = private_as(&attributes.as_path, action, end.own_asn)
+            {
+                attributes.as_path = path;
             }
             if end.as_override {
                 let (theirs, ours) = (end.peer_info.asn, end.own_asn);
@@ -485,19 +484,4 @@ fn clean(end: &End, attributes: &mut PathAttributes, settings: &Settings) {
 /// Whether GRACEFUL_SHUTDOWN lowers a route's preference on receipt (RFC 8326 section 4.1).
 fn shuts_down(attributes: &PathAttributes, settings: &Settings) -> bool {
     settings.honours_graceful_shutdown && attributes.communities.contains(Community::GRACEFUL_SHUTDOWN)
-}
-
-/// A path without private numbers (RFC 6996).
-fn without_private(path: &AsPath, action: PrivateAsAction, own: Asn) -> AsPath {
-    match action {
-        PrivateAsAction::Remove => path.map(|asn| (!asn.is_private()).then_some(asn)),
-        PrivateAsAction::Replace => path.map(|asn| Some(if asn.is_private() { own } else { asn })),
-        PrivateAsAction::RemoveIfAll => {
-            if path.asns().all(Asn::is_private) {
-                path.map(|_| None)
-            } else {
-                path.clone()
-            }
-        }
-    }
 }

@@ -194,7 +194,6 @@ impl Igp {
             let view = EdgeFiltered::from_fn(&self.graph, usable);
             let mut row = vec![UNREACHABLE; plan.speakers.len()].into_boxed_slice();
             let found = dijkstra(&view, NodeIndex::new(to as usize), None, |edge| u64::from(edge.weight().0));
-            #[expect(clippy::iter_over_hash_type, reason = "each entry goes to its own place")]
             for (node, cost) in found {
                 row[node.index()] = u32::try_from(cost).unwrap_or(UNREACHABLE - 1).min(UNREACHABLE - 1);
             }

@@ -27,6 +27,9 @@ pub(super) struct Machine<'a> {
     found: Vec<Gathered>,
 }
 
+/// All that the next round depends on: what is received, what is best, who is queued.
+type Moment = (Box<[AttrId]>, Box<[(Best, AttrId)]>, Vec<SpeakerIx>);
+
 impl<'a> Machine<'a> {
     pub(super) fn new(plan: &'a Plan, live: &'a Live, igp: &'a mut Igp, pool: &'a mut Pool) -> Self {
         Self {
@@ -94,7 +97,7 @@ impl<'a> Machine<'a> {
 
     /// Goes on in rounds of all queued speakers, remembering the state after each round.
     fn watch(&mut self, group: &mut Group, budget: u64) -> Outcome {
-        let mut seen: HashMap<(Box<[AttrId]>, Box<[(Best, AttrId)]>, Vec<SpeakerIx>), u32> = HashMap::new();
+        let mut seen: HashMap<Moment, u32> = HashMap::new();
         let mut round = 0;
         let mut steps = 0;
         while !self.queue.is_empty() || !self.later.is_empty() {

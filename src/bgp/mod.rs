@@ -22,5 +22,7 @@ mod state;
 pub use engine::{BgpChange, BgpChangeError, Budget, Engine, Statistics};
 pub use error::{DesignError, DesignProblem};
 pub use exchange::{NotAccepted, NotSent};
-pub use profile::{ClusterListCheck, Settings};
+pub use profile::{
+    Arrival, ClusterListCheck, ConfederationPeers, LocalOrigin, MedNeighbor, MultipathAsPath, Settings,
+};
 pub use rib::{LearnedFrom, Passed, RibEntry, RibPrefix, Route, Stage, Standing};

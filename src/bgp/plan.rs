@@ -111,7 +111,6 @@ pub(super) struct End {
 
 #[derive(Debug)]
 pub(super) struct Link {
-    pub(super) id: ResourceId,
     pub(super) a: SpeakerIx,
     pub(super) b: SpeakerIx,
     pub(super) cost: u32,
@@ -193,11 +192,6 @@ impl Plan {
             aggregates,
             default_originate,
         })
-    }
-
-    /// The speaker's ends with their numbers.
-    pub(super) fn ends_of(&self, speaker: SpeakerIx) -> impl Iterator<Item = (EndIx, &End)> {
-        self.speakers[speaker as usize].ends.iter().map(|e| (*e, &self.ends[*e as usize]))
     }
 }
 
@@ -498,7 +492,7 @@ impl Compile<'_> {
                     let (a, b) = (&ends[e as usize], &ends[*other as usize]);
                     a.kind == b.kind
                         && a.export == b.export
-                        && !a.export.reads_neighbor()
+                        && (a.export.is_transparent() || !self.policies.sees_neighbors())
                         && a.default_originate == b.default_originate
                         && (a.own_v4, a.own_v6) == (b.own_v4, b.own_v6)
                         && a.own_asn == b.own_asn
@@ -541,7 +535,7 @@ impl Compile<'_> {
             if index_of.insert(link.id.clone(), index(links.len())).is_some() {
                 self.problem(&link.id, "id", "is declared twice");
             }
-            links.push(Link { id: link.id.clone(), a, b, cost: link.cost });
+            links.push(Link { a, b, cost: link.cost });
         }
         (links, index_of)
     }

@@ -69,7 +69,7 @@ fn yes() -> bool {
 }
 
 /// Serde helper: leave out what has its default value.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 

@@ -202,6 +202,15 @@ impl Compiled {
         Ok(compiled)
     }
 
+    /// Whether any statement sees who the neighbour is.
+    pub(super) fn sees_neighbors(&self) -> bool {
+        self.conditions.iter().any(|condition| matches!(condition, Condition::Neighbor(_)))
+            || self
+                .actions
+                .iter()
+                .any(|action| matches!(action, Action::NextHop(SetNextHop::Peer) | Action::AsOverride))
+    }
+
     /// The sets alone.
     fn sets(declared: &RoutingPolicy) -> Result<Self, PolicyError> {
         let mut compiled = Self::default();

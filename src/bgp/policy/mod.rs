@@ -175,6 +175,11 @@ impl Policies {
         self.0.treatment(prefix, out);
     }
 
+    /// Whether any policy sees who the neighbour is: else it does the same for all neighbours of a speaker.
+    pub fn sees_neighbors(&self) -> bool {
+        self.0.sees_neighbors()
+    }
+
     /// Runs a chain. Attributes may be changed even where the route is rejected.
     pub fn evaluate(&self, chain: &Chain, context: &Context<'_>, attributes: &mut PathAttributes) -> Outcome {
         match chain.summary {

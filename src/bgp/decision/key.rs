@@ -1,0 +1,264 @@
+//! What the steps compare, as numbers of which the lower is better.
+
+use std::cmp::Ordering;
+use std::net::IpAddr;
+
+use super::{Candidate, LocalRoute, RouteSource, SessionKind, Step};
+use crate::bgp::{ConfederationPeers, LocalOrigin, MedNeighbor, Settings};
+use crate::model::bgp::{AsPath, SegmentKind};
+
+/// Where each step before MED has its bits in a rank, the last step lowest.
+const ORIGIN: u32 = 0;
+const AS_PATH_LENGTH: u32 = 2;
+const LOCAL_ORIGIN: u32 = 26;
+const LOCAL_PREFERENCE: u32 = 28;
+const WEIGHT: u32 = 60;
+const STALE: u32 = 92;
+const PREFERENCE: u32 = 93;
+const UNRESOLVED: u32 = 95;
+
+/// The most that an AS-path length may say in its bits; longer paths are equally bad.
+const LONGEST: usize = (1 << (LOCAL_ORIGIN - AS_PATH_LENGTH)) - 1;
+
+/// No MED is comparable with this group's, not even its own.
+const NEVER: u64 = u64::MAX;
+
+/// The steps before MED in one number; `None` where the route cannot be used.
+pub(super) fn rank(candidate: &Candidate<'_>, settings: &Settings) -> Option<u128> {
+    let attributes = candidate.attributes;
+    let unresolved = candidate.igp_cost.is_none() && settings.checks_next_hop;
+    if unresolved && !settings.keeps_unresolved {
+        return None;
+    }
+    let (local, made_here) = match candidate.source {
+        RouteSource::Local(LocalRoute::Aggregate) => (1, true),
+        RouteSource::Local(_) => (0, true),
+        RouteSource::Peer(_) => (2, false),
+    };
+    let (preference, local_origin) = match settings.local_origin {
+        LocalOrigin::Ignored => (0, 0),
+        LocalOrigin::Preferred => (0, if made_here { 0 } else { 2 }),
+        LocalOrigin::BeforeAggregates => (0, local),
+        LocalOrigin::ByProtocol => (local, 0),
+    };
+    let weight = match attributes.weight {
+        _ if !settings.weight => 0,
+        Some(weight) => weight,
+        None if made_here => settings.local_weight,
+        None => 0,
+    };
+    let local_preference = if settings.local_preference {
+        attributes.local_preference.unwrap_or(settings.default_local_preference)
+    } else {
+        0
+    };
+    let length = if settings.as_path_ignore { 0 } else { path_length(&attributes.as_path, settings) };
+    let origin = if settings.origin { attributes.origin as u8 } else { 0 };
+    Some(
+        u128::from(unresolved) << UNRESOLVED
+            | preference << PREFERENCE
+            | u128::from(candidate.stale && settings.stale_last) << STALE
+            | u128::from(!weight) << WEIGHT
+            | u128::from(!local_preference) << LOCAL_PREFERENCE
+            | local_origin << LOCAL_ORIGIN
+            | (length.min(LONGEST) as u128) << AS_PATH_LENGTH
+            | u128::from(origin) << ORIGIN,
+    )
+}
+
+fn path_length(path: &AsPath, settings: &Settings) -> usize {
+    let confederation = if settings.as_path_confederation {
+        path.segments()
+            .map(|(kind, asns)| match kind {
+                SegmentKind::ConfedSequence => asns.len(),
+                SegmentKind::ConfedSet => 1,
+                SegmentKind::Sequence | SegmentKind::Set => 0,
+            })
+            .sum()
+    } else {
+        0
+    };
+    path.hop_count() + confederation
+}
+
+/// The step of the highest bit in which two ranks differ.
+fn step_of(difference: u128) -> Step {
+    match difference.checked_ilog2().unwrap_or_default() {
+        UNRESOLVED.. => Step::Unresolved,
+        PREFERENCE.. => Step::Preference,
+        STALE.. => Step::Stale,
+        WEIGHT.. => Step::Weight,
+        LOCAL_PREFERENCE.. => Step::LocalPreference,
+        LOCAL_ORIGIN.. => Step::LocalOrigin,
+        AS_PATH_LENGTH.. => Step::AsPathLength,
+        ORIGIN.. => Step::Origin,
+    }
+}
+
+/// All that is compared of a route.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Key {
+    /// Its place among the candidates.
+    pub(super) index: usize,
+    /// The steps before MED. Left 0 where those are known to be equal.
+    pub(super) rank: u128,
+    pub(super) med: u32,
+    /// Whose MED it is: comparable within one group.
+    group: u64,
+    /// Or with the same one of these, if not 0.
+    member: u64,
+    /// Kind of session, IGP cost, and kind of internal session.
+    pub(super) cost: u64,
+    pub(super) age: u32,
+    /// Age counts, and router ids may not.
+    external: bool,
+    router_id: u32,
+    clusters: usize,
+    pub(super) address: u128,
+    path_id: u32,
+}
+
+/// What "older" means.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ages {
+    /// The higher age.
+    Compared,
+    /// The one in use, by index, if its age is higher.
+    Holder(Option<usize>),
+}
+
+impl Key {
+    /// The steps from MED on.
+    #[inline]
+    pub(super) fn new(index: usize, candidate: &Candidate<'_>, settings: &Settings) -> Self {
+        let attributes = candidate.attributes;
+        let (kind, peer) = match candidate.source {
+            RouteSource::Local(_) => (SessionKind::Ebgp, None),
+            RouteSource::Peer(peer) => (peer.kind, Some(peer)),
+        };
+        let worst = if settings.missing_med_as_worst { u32::MAX } else { 0 };
+        let (group, member) = if settings.med && !settings.always_compare_med {
+            med_group(&attributes.as_path, settings.med_neighbor)
+        } else {
+            (0, 0)
+        };
+        let internal = match kind {
+            SessionKind::Ebgp => false,
+            SessionKind::ConfedEbgp => settings.confederation_peers != ConfederationPeers::External,
+            SessionKind::Ibgp => true,
+        };
+        // Whether an internal route is one to the last, or a confederation's that wins late.
+        let late =
+            kind == SessionKind::Ibgp && settings.confederation_peers == ConfederationPeers::InternalAtFirst;
+        let cost = if settings.igp_cost { candidate.igp_cost.unwrap_or(u32::MAX) } else { 0 };
+        let originator = attributes.originator_id.filter(|_| settings.originator_as_router_id);
+        let router_id = originator.or(peer.map(|p| p.router_id));
+        Self {
+            index,
+            rank: 0,
+            med: if settings.med { attributes.med.unwrap_or(worst) } else { 0 },
+            group,
+            member,
+            cost: u64::from(internal && settings.peer_type) << 33
+                | u64::from(cost) << 1
+                | u64::from(late && settings.peer_type),
+            age: candidate.age,
+            external: !internal
+                || kind == SessionKind::ConfedEbgp
+                    && settings.confederation_peers == ConfederationPeers::InternalByAge,
+            router_id: if settings.router_id { router_id.map_or(0, u32::from) } else { 0 },
+            clusters: if settings.cluster_list_length { attributes.cluster_list.ids().len() } else { 0 },
+            address: match peer.and_then(|p| p.address).filter(|_| settings.peer_address) {
+                None => 0,
+                // Below every IPv6 address in use.
+                Some(IpAddr::V4(address)) => u128::from(address.to_ipv6_mapped()),
+                Some(IpAddr::V6(address)) => u128::from(address),
+            },
+            path_id: if settings.path_id { candidate.path_id } else { 0 },
+        }
+    }
+
+    /// With the steps before MED.
+    pub(super) fn ranked(self, rank: u128) -> Self {
+        Self { rank, ..self }
+    }
+
+    /// Whether the MEDs of both may be compared.
+    pub(super) fn is_comparable(&self, other: &Self) -> bool {
+        self.group == other.group && self.group != NEVER || self.member != 0 && self.member == other.member
+    }
+
+    /// Whether comparison is an order of the routes for which [`is_ordered_with`](Self::is_ordered_with) this one holds.
+    pub(super) fn is_ordered(&self) -> bool {
+        self.group != NEVER
+    }
+
+    pub(super) fn is_ordered_with(&self, other: &Self) -> bool {
+        self.group == other.group && self.external == other.external
+    }
+}
+
+/// Whose MED a route has: the neighbouring system, and for FRR the confederation member that its path begins with.
+fn med_group(path: &AsPath, rule: MedNeighbor) -> (u64, u64) {
+    /// No neighbouring system: from inside the own one.
+    const OWN: u64 = 1 << 32;
+    let plain = |kind| matches!(kind, SegmentKind::Sequence | SegmentKind::Set);
+    match rule {
+        MedNeighbor::Neighbor => (path.neighbor_as().map_or(OWN, |asn| u64::from(asn.0)), 0),
+        MedNeighbor::NeighborOrMember => {
+            let group = match path.neighbor_as() {
+                Some(asn) => u64::from(asn.0),
+                None if path.hop_count() == 0 => OWN,
+                None => NEVER,
+            };
+            let member = match path.segments().next() {
+                Some((SegmentKind::ConfedSequence, [first, ..])) => u64::from(first.0) + 1,
+                _ => 0,
+            };
+            (group, member)
+        }
+        MedNeighbor::FirstNumber => {
+            let first = path.segments().find(|(kind, _)| plain(*kind)).and_then(|(_, asns)| asns.first());
+            (first.map_or(OWN, |asn| u64::from(asn.0)), 0)
+        }
+    }
+}
+
+/// How two routes compare, and the step that tells them apart.
+#[inline]
+pub(super) fn compare(a: &Key, b: &Key, settings: &Settings, ages: Ages) -> (Ordering, Step) {
+    if a.rank != b.rank {
+        return (a.rank.cmp(&b.rank), step_of(a.rank ^ b.rank));
+    }
+    if a.med != b.med && a.is_comparable(b) {
+        return (a.med.cmp(&b.med), Step::Med);
+    }
+    if a.cost != b.cost {
+        let step = match (a.cost ^ b.cost).checked_ilog2() {
+            Some(33..) => Step::PeerType,
+            Some(1..) => Step::IgpCost,
+            _ => Step::ConfederationPeer,
+        };
+        return (a.cost.cmp(&b.cost), step);
+    }
+    if settings.prefer_oldest && a.external && b.external && a.age != b.age {
+        let older = if a.age > b.age { a } else { b };
+        let counts = match ages {
+            Ages::Compared => true,
+            Ages::Holder(holder) => holder == Some(older.index),
+        };
+        if counts {
+            return (b.age.cmp(&a.age), Step::Oldest);
+        }
+    }
+    if a.router_id != b.router_id && (settings.router_id_between_external || !(a.external || b.external)) {
+        return (a.router_id.cmp(&b.router_id), Step::RouterId);
+    }
+    if a.clusters != b.clusters {
+        return (a.clusters.cmp(&b.clusters), Step::ClusterListLength);
+    }
+    if a.address != b.address {
+        return (a.address.cmp(&b.address), Step::PeerAddress);
+    }
+    (a.path_id.cmp(&b.path_id), if a.path_id == b.path_id { Step::FirstReceived } else { Step::PathId })
+}

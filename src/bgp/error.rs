@@ -38,7 +38,7 @@ pub struct DesignProblem {
 }
 
 impl DesignProblem {
-    pub(super) fn new(resource: &ResourceId, field: impl Into<String>, reason: impl fmt::Display) -> Self {
+    pub(crate) fn new(resource: &ResourceId, field: impl Into<String>, reason: impl fmt::Display) -> Self {
         Self { resource: resource.clone(), field: field.into(), reason: reason.to_string() }
     }
 }

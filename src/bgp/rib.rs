@@ -184,6 +184,13 @@ impl Engine {
         })
     }
 
+    /// The speaker of the same system with a router id.
+    pub(crate) fn with_router_id(&self, speaker: &ResourceId, id: std::net::Ipv4Addr) -> Option<&ResourceId> {
+        let asn = self.plan.speakers[*self.plan.by_id.get(speaker)? as usize].outer_asn;
+        let mut of_system = self.plan.speakers.iter().filter(|s| s.outer_asn == asn);
+        of_system.find(|s| s.receiver.router_id == id).map(|s| &s.id)
+    }
+
     /// The end of a session at a speaker.
     pub(super) fn end_of(&self, session: &ResourceId, speaker: &ResourceId) -> Option<EndIx> {
         let first = 2 * *self.plan.session_by_id.get(session)?;

@@ -152,7 +152,7 @@ fn a_session_past_its_limit_is_down_at_both_ends() {
     assert_eq!(gateway_rows(&network, "hub/subnets/web"), Vec::<String>::new());
     let engine = network.bgp().unwrap();
     assert!(engine.best(&"r1".into(), &"10.0.0.0/16".parse().unwrap()).is_none());
-    let dropped = network.findings().iter().filter(|f| format!("{f:?}").contains("4001 prefixes")).count();
+    let dropped = network.findings().iter().filter(|f| format!("{f:?}").contains("4002 prefixes")).count();
     assert!(dropped >= 2, "one for each link");
 }
 

@@ -15,34 +15,39 @@ use regex_lite::Regex;
 
 /// A route, with everything a policy may see.
 #[derive(Clone, Debug)]
-pub struct Route {
-    pub prefix: IpNet,
-    pub neighbor: Option<IpAddr>,
-    pub own_address: Option<IpAddr>,
-    pub own_asn: Asn,
-    pub peer_asn: Option<Asn>,
-    pub route_type: RouteType,
-    pub source_protocol: SourceProtocol,
-    pub igp_cost: Option<u32>,
-    pub export: bool,
-    pub settings: Settings,
-    pub attributes: PathAttributes,
+pub(crate) struct Route {
+    pub(crate) prefix: IpNet,
+    pub(crate) neighbor: Option<IpAddr>,
+    pub(crate) own_address: Option<IpAddr>,
+    pub(crate) own_asn: Asn,
+    pub(crate) peer_asn: Option<Asn>,
+    pub(crate) route_type: RouteType,
+    pub(crate) source_protocol: SourceProtocol,
+    pub(crate) igp_cost: Option<u32>,
+    pub(crate) export: bool,
+    pub(crate) settings: Settings,
+    pub(crate) attributes: PathAttributes,
 }
 
 /// What a statement did: policy, statement's number, whether it matched.
-pub type Step = (String, usize, bool);
+pub(crate) type Step = (String, usize, bool);
 
 /// What became of a route.
 #[derive(Debug, PartialEq)]
-pub struct Result {
-    pub accepted: bool,
-    pub next_hop_set: bool,
-    pub attributes: PathAttributes,
-    pub steps: Vec<Step>,
+pub(crate) struct Result {
+    pub(crate) accepted: bool,
+    pub(crate) next_hop_set: bool,
+    pub(crate) attributes: PathAttributes,
+    pub(crate) steps: Vec<Step>,
 }
 
 /// Runs policies by name.
-pub fn evaluate(declared: &RoutingPolicy, names: &[String], default: DefaultPolicy, route: &Route) -> Result {
+pub(crate) fn evaluate(
+    declared: &RoutingPolicy,
+    names: &[String],
+    default: DefaultPolicy,
+    route: &Route,
+) -> Result {
     let mut run = Run {
         declared,
         route,
@@ -52,7 +57,7 @@ pub fn evaluate(declared: &RoutingPolicy, names: &[String], default: DefaultPoli
         steps: Vec::new(),
     };
     let accepted = names.iter().find_map(|name| run.policy(name)).unwrap_or(run.default);
-    Result { accepted, next_hop_set: run.next_hop_set, attributes: run.now, steps: run.steps }
+    Result { accepted, next_hop_set: accepted && run.next_hop_set, attributes: run.now, steps: run.steps }
 }
 
 struct Run<'a> {

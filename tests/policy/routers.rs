@@ -99,14 +99,18 @@ fn lengths_of_prefix_lists() {
     assert!(accepts(&plain, &p24) && !accepts(&plain, &p25) && !accepts(&plain, &at("10.1.0.0/16")));
     // `ge` above its length does not.
     let ge = list("{ prefix = '10.1.2.0/24', ge = 25 }");
-    assert!(!accepts(&ge, &p24) && accepts(&ge, &p25) && accepts(&ge, &p26) && accepts(&ge, &at("10.1.2.3/32")));
+    assert!(
+        !accepts(&ge, &p24) && accepts(&ge, &p25) && accepts(&ge, &p26) && accepts(&ge, &at("10.1.2.3/32"))
+    );
 }
 
 #[test]
 fn a_list_line_with_two_communities_needs_both() {
     let set = "community_sets = [{ name = 's', members = ['65000:1', '65000:2'] }]";
-    let declared =
-        statements(set, &["match_community_set = { set = 's', options = 'all' } / policy_result = 'accept_route'"]);
+    let declared = statements(
+        set,
+        &["match_community_set = { set = 's', options = 'all' } / policy_result = 'accept_route'"],
+    );
     assert!(!accepts(&declared, &with("communities = ['65000:1', '65000:3']")));
     assert!(accepts(&declared, &with("communities = ['65000:1', '65000:2', '65000:3']")));
 }
@@ -126,9 +130,8 @@ fn exact_match_needs_no_other() {
 #[test]
 fn set_community_replaces_and_additive_adds() {
     let change = |option: &str| {
-        let line = format!(
-            " / set_communities = [{{ option = '{option}', communities = ['65000:9'] }}], {ACCEPT}"
-        );
+        let line =
+            format!(" / set_communities = [{{ option = '{option}', communities = ['65000:9'] }}], {ACCEPT}");
         let ran = run(&statements("", &[&line]), &with("communities = ['65000:1', 'no-export']"));
         ran.attributes.communities.standard().iter().map(ToString::to_string).collect::<Vec<_>>()
     };
@@ -161,8 +164,7 @@ fn exclude_removes_every_occurrence() {
 
 #[test]
 fn sums_of_metric_and_local_preference() {
-    let declared =
-        statements("", &[&format!(" / set_med = '+10', set_local_preference = '+5', {ACCEPT}")]);
+    let declared = statements("", &[&format!(" / set_med = '+10', set_local_preference = '+5', {ACCEPT}")]);
     // A local preference that is missing, as from an external peer, counts as 0 and not as 100.
     let ran = run(&declared, &with("med = 50"));
     assert_eq!((ran.attributes.med, ran.attributes.local_preference), (Some(60), Some(5)));
@@ -183,8 +185,10 @@ fn a_missing_local_preference_compares_as_it_sums() {
 /// `on-match next` on a deny: a statement that rejects ends everything, so there is nothing to go on to.
 #[test]
 fn deny_denies_whatever_would_follow() {
-    let declared =
-        statements("", &[" / set_med = 1, policy_result = 'reject_route'", " / policy_result = 'accept_route'"]);
+    let declared = statements(
+        "",
+        &[" / set_med = 1, policy_result = 'reject_route'", " / policy_result = 'accept_route'"],
+    );
     assert!(!accepts(&declared, &route()));
     let both = policy(
         "policy_definitions = [

@@ -37,7 +37,7 @@ pub(super) fn run<W: Watch>(
             break;
         }
     }
-    Outcome { accepted, next_hop_set: run.next_hop_set }
+    Outcome { accepted, next_hop_set: accepted && run.next_hop_set }
 }
 
 /// What a policy said.

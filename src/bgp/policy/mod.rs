@@ -143,7 +143,8 @@ pub struct Context<'a> {
 pub struct Outcome {
     /// It passes.
     pub accepted: bool,
-    /// A policy set the next hop, or said to leave it as it is; the export must not put itself there.
+    /// A policy set the next hop, or said to leave it as it is; the export must not put itself there. Not of a
+    /// rejected route.
     pub next_hop_set: bool,
 }
 

@@ -114,7 +114,8 @@ pub struct AsPathSet {
     /// Its name.
     pub name: String,
     /// Regular expressions over the path's text (as [`AsPath`] prints it); a path matches where one finds something
-    /// in it. `_` stands for a border: start, end, blank, comma, brace, bracket or parenthesis.
+    /// in it. `_` stands for a border: start, end, blank, comma, brace, bracket or parenthesis. Braces, brackets and
+    /// parentheses of the text itself are written with a backslash: `_\{64512`.
     pub members: Vec<String>,
 }
 
@@ -124,8 +125,8 @@ pub struct AsPathSet {
 pub struct CommunitySet {
     /// Its name.
     pub name: String,
-    /// Communities (`65000:100`, `no-export`), or regular expressions over the text of one (`^65000:1..$`): what does
-    /// not read as a community is an expression.
+    /// Communities (`65000:100`, `no-export`), or regular expressions over the text of one (`^65000:1..$`, and of a
+    /// well-known one over its name): what does not read as a community is an expression. `_` is as in [`AsPathSet`].
     pub members: Vec<String>,
 }
 
@@ -198,7 +199,8 @@ pub struct Statement {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Conditions {
-    /// Another policy accepts the route (its actions stay done, RFC 9067 section 4.4: `call-policy`).
+    /// Another policy accepts the route (RFC 9067 section 4.4). It is called last, where all other conditions hold; what
+    /// it changes stays changed, whatever it says. Where it says nothing, the default of the chain does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub call_policy: Option<String>,
     /// Where the route comes from.
@@ -207,10 +209,11 @@ pub struct Conditions {
     /// The route's prefix is in a prefix set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub match_prefix_set: Option<MatchSet>,
-    /// The neighbour it is received from (on import) or sent to (on export) is in a neighbour set.
+    /// The neighbour it is received from (on import) or sent to (on export) is in a neighbour set; without a session it
+    /// is in none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub match_neighbor_set: Option<MatchSet>,
-    /// Its next hop is in a next-hop set.
+    /// Its next hop is in a next-hop set; a missing one is in none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub match_next_hop_set: Option<MatchSet>,
     /// Its AS path is in an AS-path set.
@@ -231,7 +234,7 @@ pub struct Conditions {
     /// Its MED; a missing one compares as 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub med: Option<Comparison>,
-    /// Its local preference; a missing one compares as 100.
+    /// Its local preference; a missing one compares as what sums of the speaker's policies start from (100; on FRR 0).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub local_preference: Option<Comparison>,
     /// Its origin.
@@ -266,7 +269,8 @@ pub enum MatchSetOptions {
     /// One member matches.
     #[default]
     Any,
-    /// Every member matches. For what has one value (prefix, neighbour, next hop) refused, except on sets of one.
+    /// Every member matches (always, where there is none). For what has one value (prefix, neighbour, next hop)
+    /// refused, except on sets of one.
     All,
     /// No member matches.
     Invert,
@@ -410,7 +414,8 @@ pub enum DefaultPolicy {
     RejectRoute,
 }
 
-/// A change of a number. Written `200`, `"+10"` or `"-10"`; sums stop at 0 and 4294967295.
+/// A change of a number. Written `200`, `"+10"` or `"-10"`; sums stop at 0 and 4294967295. Sums need the quotes: TOML and
+/// YAML read a bare `+10` as the number 10.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetNumber {
     /// This value.
@@ -433,9 +438,9 @@ pub enum SetMed {
 /// A change of the next hop. Written `self`, `peer`, `unchanged`, or an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetNextHop {
-    /// The speaker's own address on the session.
+    /// The speaker's own address on the session; without a session none, which stands for the speaker.
     Own,
-    /// The peer's address on the session.
+    /// The peer's address on the session; without a session the next hop stays.
     Peer,
     /// As it is: an export does not put itself there.
     Unchanged,
@@ -444,7 +449,7 @@ pub enum SetNextHop {
 }
 
 /// Numbers to put in front of an AS path: `{ asn = 65001, repeat = 3 }`, or a whole path, or both (the path first in
-/// time, the repeated number in front of it).
+/// time, the repeated number in front of it). One of them must be there.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prepend {
@@ -459,7 +464,8 @@ pub struct Prepend {
     pub path: AsPath,
 }
 
-/// Which number is put in front. Written `65001`, `own`, or `last` (the newest of the path, as `last-as` does).
+/// Which number is put in front. Written `65001`, `own`, or `last` (the newest of the path, as `last-as` does; on a path
+/// that does not begin with a number, nothing).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PrependAsn {
     /// The speaker's own.
@@ -470,7 +476,7 @@ pub enum PrependAsn {
     Asn(Asn),
 }
 
-/// What is done with private numbers in an AS path.
+/// What is done with private numbers in an AS path. Members of the own confederation are left alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PrivateAsAction {
@@ -478,17 +484,17 @@ pub enum PrivateAsAction {
     Remove,
     /// All are replaced by the own number.
     Replace,
-    /// They are taken out only where the path has no other kind (the older default of routers).
+    /// All are taken out, but only where the path has no other (the older default of routers).
     RemoveIfAll,
 }
 
-/// A change of communities: those written here, and those that a set names exactly.
+/// A change of communities: those written here, and those of a set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SetCommunity {
     /// Which change.
     pub option: CommunityOption,
-    /// The communities.
+    /// The communities; no expressions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub communities: Vec<String>,
     /// The name of a community set. Its expressions count for `remove`; for the others they are refused.

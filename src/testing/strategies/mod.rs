@@ -7,6 +7,7 @@
 //! [`Topology::new`]: crate::model::Topology::new
 
 mod dressing;
+mod policy;
 mod probe;
 mod sketch;
 
@@ -24,6 +25,7 @@ use crate::model::{
 };
 
 pub use dressing::{changes, dressed, with_private_endpoints, with_route_tables};
+pub use policy::{as_path, communities, path_attributes, policy_address, policy_prefix, routing_policy};
 pub use probe::probe_addresses;
 
 use sketch::{

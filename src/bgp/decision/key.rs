@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
-use super::{Candidate, LocalRoute, RouteSource, SessionKind, Step};
+use super::{Candidate, LocalRoute, Peer, RouteSource, SessionKind, Step};
 use crate::bgp::{ConfederationPeers, LocalOrigin, MedNeighbor, Settings};
 use crate::model::bgp::{AsPath, SegmentKind};
 
@@ -107,10 +107,10 @@ pub(super) struct Key {
     group: u64,
     /// Or with the same one of these, if not 0.
     member: u64,
-    /// Kind of session, IGP cost, and kind of internal session.
+    /// See [`cost`].
     pub(super) cost: u64,
     pub(super) age: u32,
-    /// Age counts, and router ids may not.
+    /// See [`is_external`].
     external: bool,
     router_id: u32,
     clusters: usize,
@@ -129,51 +129,20 @@ pub(super) enum Ages {
 
 impl Key {
     /// The steps from MED on.
-    #[inline]
     pub(super) fn new(index: usize, candidate: &Candidate<'_>, settings: &Settings) -> Self {
-        let attributes = candidate.attributes;
-        let (kind, peer) = match candidate.source {
-            RouteSource::Local(_) => (SessionKind::Ebgp, None),
-            RouteSource::Peer(peer) => (peer.kind, Some(peer)),
-        };
-        let worst = if settings.missing_med_as_worst { u32::MAX } else { 0 };
-        let (group, member) = if settings.med && !settings.always_compare_med {
-            med_group(&attributes.as_path, settings.med_neighbor)
-        } else {
-            (0, 0)
-        };
-        let internal = match kind {
-            SessionKind::Ebgp => false,
-            SessionKind::ConfedEbgp => settings.confederation_peers != ConfederationPeers::External,
-            SessionKind::Ibgp => true,
-        };
-        // Whether an internal route is one to the last, or a confederation's that wins late.
-        let late =
-            kind == SessionKind::Ibgp && settings.confederation_peers == ConfederationPeers::InternalAtFirst;
-        let cost = if settings.igp_cost { candidate.igp_cost.unwrap_or(u32::MAX) } else { 0 };
-        let originator = attributes.originator_id.filter(|_| settings.originator_as_router_id);
-        let router_id = originator.or(peer.map(|p| p.router_id));
+        let (group, member) = med_group(candidate, settings);
         Self {
             index,
             rank: 0,
-            med: if settings.med { attributes.med.unwrap_or(worst) } else { 0 },
+            med: med(candidate, settings),
             group,
             member,
-            cost: u64::from(internal && settings.peer_type) << 33
-                | u64::from(cost) << 1
-                | u64::from(late && settings.peer_type),
+            cost: cost(candidate, settings),
             age: candidate.age,
-            external: !internal
-                || kind == SessionKind::ConfedEbgp
-                    && settings.confederation_peers == ConfederationPeers::InternalByAge,
-            router_id: if settings.router_id { router_id.map_or(0, u32::from) } else { 0 },
-            clusters: if settings.cluster_list_length { attributes.cluster_list.ids().len() } else { 0 },
-            address: match peer.and_then(|p| p.address).filter(|_| settings.peer_address) {
-                None => 0,
-                // Below every IPv6 address in use.
-                Some(IpAddr::V4(address)) => u128::from(address.to_ipv6_mapped()),
-                Some(IpAddr::V6(address)) => u128::from(address),
-            },
+            external: is_external(candidate, settings),
+            router_id: if settings.router_id { router_id(candidate, settings) } else { 0 },
+            clusters: if settings.cluster_list_length { clusters(candidate) } else { 0 },
+            address: if settings.peer_address { address(candidate) } else { 0 },
             path_id: if settings.path_id { candidate.path_id } else { 0 },
         }
     }
@@ -185,25 +154,78 @@ impl Key {
 
     /// Whether the MEDs of both may be compared.
     pub(super) fn is_comparable(&self, other: &Self) -> bool {
-        self.group == other.group && self.group != NEVER || self.member != 0 && self.member == other.member
+        are_comparable((self.group, self.member), (other.group, other.member))
     }
+}
 
-    /// Whether comparison is an order of the routes for which [`is_ordered_with`](Self::is_ordered_with) this one holds.
-    pub(super) fn is_ordered(&self) -> bool {
-        self.group != NEVER
+fn kind(candidate: &Candidate<'_>) -> SessionKind {
+    match candidate.source {
+        RouteSource::Local(_) => SessionKind::Ebgp,
+        RouteSource::Peer(peer) => peer.kind,
     }
+}
 
-    pub(super) fn is_ordered_with(&self, other: &Self) -> bool {
-        self.group == other.group && self.external == other.external
+pub(super) fn med(candidate: &Candidate<'_>, settings: &Settings) -> u32 {
+    let missing = if settings.missing_med_as_worst { u32::MAX } else { 0 };
+    if settings.med { candidate.attributes.med.unwrap_or(missing) } else { 0 }
+}
+
+/// Kind of session, IGP cost, and kind of internal session, in one number.
+pub(super) fn cost(candidate: &Candidate<'_>, settings: &Settings) -> u64 {
+    let (internal, late) = match kind(candidate) {
+        SessionKind::Ebgp => (false, false),
+        SessionKind::ConfedEbgp => (settings.confederation_peers != ConfederationPeers::External, false),
+        SessionKind::Ibgp => (true, settings.confederation_peers == ConfederationPeers::InternalAtFirst),
+    };
+    let cost = if settings.igp_cost { candidate.igp_cost.unwrap_or(u32::MAX) } else { 0 };
+    u64::from(internal && settings.peer_type) << 33
+        | u64::from(cost) << 1
+        | u64::from(late && settings.peer_type)
+}
+
+/// Whether age counts, and router ids may not.
+pub(super) fn is_external(candidate: &Candidate<'_>, settings: &Settings) -> bool {
+    match kind(candidate) {
+        SessionKind::Ebgp => true,
+        SessionKind::ConfedEbgp => matches!(
+            settings.confederation_peers,
+            ConfederationPeers::External | ConfederationPeers::InternalByAge
+        ),
+        SessionKind::Ibgp => false,
+    }
+}
+
+pub(super) fn router_id(candidate: &Candidate<'_>, settings: &Settings) -> u32 {
+    match (candidate.attributes.originator_id, candidate.source) {
+        (Some(originator), _) if settings.originator_as_router_id => originator.into(),
+        (_, RouteSource::Peer(peer)) => peer.router_id.into(),
+        (_, RouteSource::Local(_)) => 0,
+    }
+}
+
+pub(super) fn clusters(candidate: &Candidate<'_>) -> usize {
+    candidate.attributes.cluster_list.ids().len()
+}
+
+pub(super) fn address(candidate: &Candidate<'_>) -> u128 {
+    match candidate.source {
+        // Below every IPv6 address in use.
+        RouteSource::Peer(Peer { address: Some(IpAddr::V4(address)), .. }) => address.to_ipv6_mapped().into(),
+        RouteSource::Peer(Peer { address: Some(IpAddr::V6(address)), .. }) => address.into(),
+        RouteSource::Peer(Peer { address: None, .. }) | RouteSource::Local(_) => 0,
     }
 }
 
 /// Whose MED a route has: the neighbouring system, and for FRR the confederation member that its path begins with.
-fn med_group(path: &AsPath, rule: MedNeighbor) -> (u64, u64) {
+pub(super) fn med_group(candidate: &Candidate<'_>, settings: &Settings) -> (u64, u64) {
     /// No neighbouring system: from inside the own one.
     const OWN: u64 = 1 << 32;
+    if !settings.med || settings.always_compare_med {
+        return (0, 0);
+    }
+    let path = &candidate.attributes.as_path;
     let plain = |kind| matches!(kind, SegmentKind::Sequence | SegmentKind::Set);
-    match rule {
+    match settings.med_neighbor {
         MedNeighbor::Neighbor => (path.neighbor_as().map_or(OWN, |asn| u64::from(asn.0)), 0),
         MedNeighbor::NeighborOrMember => {
             let group = match path.neighbor_as() {
@@ -222,6 +244,11 @@ fn med_group(path: &AsPath, rule: MedNeighbor) -> (u64, u64) {
             (first.map_or(OWN, |asn| u64::from(asn.0)), 0)
         }
     }
+}
+
+/// Whether the MEDs of two such groups may be compared.
+pub(super) fn are_comparable(a: (u64, u64), b: (u64, u64)) -> bool {
+    a.0 == b.0 && a.0 != NEVER || a.1 != 0 && a.1 == b.1
 }
 
 /// How two routes compare, and the step that tells them apart.

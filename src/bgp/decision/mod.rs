@@ -23,7 +23,9 @@ pub use case::{Case, CaseCandidate, CaseError, CasePeer, CaseReceiver, Lost, Out
 
 use super::{Arrival, ClusterListCheck, MultipathAsPath, Settings};
 use crate::model::bgp::{Asn, ClusterList, PathAttributes, SegmentKind};
-use key::{Ages, Key, compare, rank};
+use key::{
+    Ages, Key, address, are_comparable, clusters, compare, cost, is_external, med, med_group, rank, router_id,
+};
 
 /// A route that may be chosen.
 #[derive(Clone, Copy, Debug)]
@@ -298,20 +300,107 @@ pub fn select(candidates: &[Candidate<'_>], settings: &Settings) -> Option<usize
     if left & left.wrapping_sub(1) == 0 {
         return (left != 0).then_some(left.trailing_zeros() as usize);
     }
-    let mut indices = Bits(left);
-    let mut ahead = indices.next().map(|i| Key::new(i, &candidates[i], settings))?;
-    let first = ahead;
-    let mut ordered = first.is_ordered();
-    for i in indices {
-        let key = Key::new(i, &candidates[i], settings);
-        ordered &= key.is_ordered_with(&first);
-        if compare(&key, &ahead, settings, Ages::Compared).0 == Ordering::Less {
-            ahead = key;
+    let best = (Elimination { candidates, settings, left }).run();
+    Some(best.unwrap_or_else(|| select_in_order(candidates, settings, left)))
+}
+
+/// The steps from MED on, each over the routes that are left: right wherever the steps order the routes.
+struct Elimination<'a> {
+    candidates: &'a [Candidate<'a>],
+    settings: &'a Settings,
+    left: u64,
+}
+
+impl Elimination<'_> {
+    /// Keeps those with the lowest value.
+    #[inline]
+    fn keep_lowest<T: Ord>(&mut self, value: impl Fn(&Candidate<'_>) -> T) {
+        if self.left.is_power_of_two() {
+            return;
         }
+        let mut lowest = None;
+        let mut kept = 0;
+        for i in Bits(self.left) {
+            let value = value(&self.candidates[i]);
+            match lowest.as_ref().map_or(Ordering::Less, |lowest| value.cmp(lowest)) {
+                Ordering::Less => (lowest, kept) = (Some(value), 1 << i),
+                Ordering::Equal => kept |= 1 << i,
+                Ordering::Greater => {}
+            }
+        }
+        self.left = kept;
     }
-    if ordered {
-        return Some(ahead.index);
+
+    /// Whether all that are left say the same.
+    fn agree<T: PartialEq>(&self, value: impl Fn(&Candidate<'_>) -> T) -> bool {
+        let mut values = Bits(self.left).map(|i| value(&self.candidates[i]));
+        let first = values.next();
+        values.all(|value| Some(value) == first)
     }
+
+    /// The best, or `None` where two routes compare otherwise than with a third.
+    fn run(mut self) -> Option<usize> {
+        let settings = self.settings;
+        if settings.med && !self.agree(|c| med(c, settings)) {
+            self.keep_lowest_med()?;
+        }
+        self.keep_lowest(|c| cost(c, settings));
+        let external = is_external(&self.candidates[self.left.trailing_zeros() as usize], settings);
+        let kinds_matter = settings.prefer_oldest || !settings.router_id_between_external;
+        if kinds_matter && !self.agree(|c| is_external(c, settings)) {
+            return None;
+        }
+        if settings.prefer_oldest && external {
+            self.keep_lowest(|c| !c.age);
+        }
+        if settings.router_id && (settings.router_id_between_external || !external) {
+            self.keep_lowest(|c| router_id(c, settings));
+        }
+        if settings.cluster_list_length {
+            self.keep_lowest(clusters);
+        }
+        if settings.peer_address {
+            self.keep_lowest(address);
+        }
+        if settings.path_id {
+            self.keep_lowest(|c| c.path_id);
+        }
+        Some(self.left.trailing_zeros() as usize)
+    }
+
+    fn keep_lowest_med(&mut self) -> Option<()> {
+        let settings = self.settings;
+        let first = med_group(&self.candidates[self.left.trailing_zeros() as usize], settings);
+        if are_comparable(first, first) && self.agree(|c| med_group(c, settings) == first) {
+            self.keep_lowest(|c| med(c, settings));
+            return Some(());
+        }
+        let count = self.left.count_ones() as usize;
+        if !settings.deterministic_med || count > FEW {
+            return None;
+        }
+        let mut meds = [((0, 0), 0); FEW];
+        for (slot, i) in meds.iter_mut().zip(Bits(self.left)) {
+            *slot = (med_group(&self.candidates[i], settings), med(&self.candidates[i], settings));
+            // A path may then be comparable with two that are not with each other.
+            if slot.0.1 != 0 {
+                return None;
+            }
+        }
+        let meds = &meds[..count];
+        let beaten = |own: &((u64, u64), u32)| meds.iter().any(|m| m.1 < own.1 && are_comparable(m.0, own.0));
+        for (own, i) in meds.iter().zip(Bits(self.left)) {
+            if beaten(own) {
+                self.left &= !(1 << i);
+            }
+        }
+        Some(())
+    }
+}
+
+/// The best of those left, each compared with each in the order that the settings say.
+#[cold]
+fn select_in_order(candidates: &[Candidate<'_>], settings: &Settings, left: u64) -> usize {
     let count = left.count_ones() as usize;
     let (mut few, mut many);
     let (mut few_places, mut many_places);
@@ -325,7 +414,7 @@ pub fn select(candidates: &[Candidate<'_>], settings: &Settings) -> Option<usize
     for (key, i) in keys.iter_mut().zip(Bits(left)) {
         *key = Key::new(i, &candidates[i], settings);
     }
-    Some(choose(keys, settings, places))
+    choose(keys, settings, places)
 }
 
 /// The same for any number of them.

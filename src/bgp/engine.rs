@@ -447,7 +447,7 @@ impl Engine {
         let mut attributes = aggregated(parts.iter().map(|a| self.pool.get(*a)), aggregate.as_set);
         attributes.weight = Some(speaker.settings.local_weight);
         attributes.aggregator =
-            Some(Aggregator { asn: speaker.receiver.asn, address: speaker.receiver.router_id });
+            Some(Aggregator { asn: speaker.outer_asn, address: speaker.receiver.router_id });
         let context = Context {
             prefix: &aggregate.prefix,
             neighbor: None,

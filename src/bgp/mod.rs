@@ -11,6 +11,7 @@ mod error;
 mod exchange;
 mod igp;
 mod machine;
+mod passage;
 mod plan;
 pub mod policy;
 mod pool;
@@ -22,6 +23,7 @@ mod state;
 pub use engine::{BgpChange, BgpChangeError, Budget, Engine, Statistics};
 pub use error::{DesignError, DesignProblem};
 pub use exchange::{NotAccepted, NotSent};
+pub use passage::{PassRule, PassStep};
 pub use profile::{
     Arrival, ClusterListCheck, ConfederationPeers, LocalOrigin, MedNeighbor, MultipathAsPath, Settings,
 };

@@ -70,8 +70,8 @@ use crate::model::bgp::{Asn, DefaultPolicy, PathAttributes, RouteType, RoutingPo
 use compile::{Compiled, Summary};
 use trace::{Recorder, Silent};
 
-#[allow(unused_imports, reason = "used by propagation")]
 pub(crate) use evaluate::private_as;
+pub(crate) use trace::changes;
 
 pub use error::{DefinitionKind, PolicyError, PolicyReason};
 pub use trace::{AttributeName, Change, ConditionName, FailedCondition, StatementTrace};

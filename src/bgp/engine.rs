@@ -576,6 +576,12 @@ impl Engine {
                 }
                 for speaker in &restarted {
                     machine.enqueue(*speaker);
+                    if plan.policies.sees_costs() {
+                        // A MED of the cost changes though the route stays.
+                        for e in &plan.speakers[*speaker as usize].ends {
+                            machine.refresh(group, *e);
+                        }
+                    }
                 }
                 machine.run(group, budget);
             });

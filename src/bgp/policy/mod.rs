@@ -180,6 +180,11 @@ impl Policies {
         self.0.sees_neighbors()
     }
 
+    /// Whether any policy takes the IGP cost: what it makes of a route then changes with the cost.
+    pub fn sees_costs(&self) -> bool {
+        self.0.sees_costs()
+    }
+
     /// Runs a chain. Attributes may be changed even where the route is rejected.
     pub fn evaluate(&self, chain: &Chain, context: &Context<'_>, attributes: &mut PathAttributes) -> Outcome {
         match chain.summary {

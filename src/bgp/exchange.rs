@@ -37,6 +37,8 @@ pub enum NotSent {
     ReceiverInPath,
     /// The export policy rejects it.
     Policy,
+    /// There is no export policy, and without one nothing is sent (RFC 8212).
+    PolicyMissing,
 }
 
 impl fmt::Display for NotSent {
@@ -53,6 +55,7 @@ impl fmt::Display for NotSent {
             Self::Suppressed => "an aggregate stands for its route",
             Self::ReceiverInPath => "the receiver's AS stands in the path",
             Self::Policy => "the export policy rejects it",
+            Self::PolicyMissing => "there is no export policy (RFC 8212)",
         })
     }
 }
@@ -68,6 +71,8 @@ pub enum NotAccepted {
     Refused(Refusal),
     /// The import policy rejects it.
     Policy,
+    /// There is no import policy, and without one nothing is taken (RFC 8212).
+    PolicyMissing,
 }
 
 impl fmt::Display for NotAccepted {
@@ -75,6 +80,7 @@ impl fmt::Display for NotAccepted {
         match self {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Policy => f.write_str("the import policy rejects it"),
+            Self::PolicyMissing => f.write_str("there is no import policy (RFC 8212)"),
         }
     }
 }
@@ -397,7 +403,7 @@ impl<'a> Exchange<'a> {
             let context = self.context(group, end, route_type, protocol, igp_cost, true);
             let outcome = log.policy(&plan.policies, &end.export, &context, &mut attributes);
             if !outcome.accepted {
-                return Err(NotSent::Policy);
+                return Err(if end.lacks_export { NotSent::PolicyMissing } else { NotSent::Policy });
             }
             next_hop_set = outcome.next_hop_set;
         }
@@ -489,7 +495,7 @@ impl<'a> Exchange<'a> {
             let route_type = if internal { RouteType::Internal } else { RouteType::External };
             let context = self.context(group, end, route_type, SourceProtocol::Bgp, None, false);
             if !log.policy(&plan.policies, &end.import, &context, &mut attributes).accepted {
-                return Err(NotAccepted::Policy);
+                return Err(if end.lacks_import { NotAccepted::PolicyMissing } else { NotAccepted::Policy });
             }
         }
         // After the policy, which may take the community out.

@@ -86,6 +86,9 @@ pub(super) struct End {
     pub(super) kind: SessionKind,
     pub(super) import: Chain,
     pub(super) export: Chain,
+    /// RFC 8212 holds, and there is no policy.
+    pub(super) lacks_import: bool,
+    pub(super) lacks_export: bool,
     pub(super) default_originate: Option<(Chain, bool)>,
     pub(super) families: (bool, bool),
     pub(super) own_v4: IpAddr,
@@ -461,6 +464,8 @@ impl Compile<'_> {
             kind,
             import,
             export,
+            lacks_import: strict && own.import_policies.is_empty() && own.default_import_policy.is_none(),
+            lacks_export: strict && own.export_policies.is_empty() && own.default_export_policy.is_none(),
             default_originate,
             families: (carries(AddressFamily::Ipv4Unicast), carries(AddressFamily::Ipv6Unicast)),
             own_v4: own_addresses.0,

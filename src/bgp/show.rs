@@ -10,7 +10,7 @@ use super::engine::Engine;
 use super::plan::SpeakerIx;
 use super::rib::{LearnedFrom, RibEntry, RibPrefix, Standing};
 use crate::model::ResourceId;
-use crate::model::bgp::{AddressFamily, Origin};
+use crate::model::bgp::{AddressFamily, Asn, Origin, SegmentKind};
 
 /// Columns of the table, as FRR and IOS have them.
 const STATUS: usize = 3;
@@ -87,9 +87,17 @@ impl RouteTable<'_> {
         write!(f, "{:>10}", number(attributes.med))?;
         write!(f, "{:>7}", number(attributes.local_preference))?;
         write!(f, "{:>7} ", attributes.weight.unwrap_or(0))?;
-        let path = &attributes.as_path;
-        let between = if path.is_empty() { "" } else { " " };
-        writeln!(f, "{path}{between}{}", code(attributes.origin))
+        for (kind, asns) in attributes.as_path.segments() {
+            let (open, close, between) = match kind {
+                SegmentKind::Sequence => ("", "", " "),
+                SegmentKind::Set => ("{", "}", ","),
+                SegmentKind::ConfedSequence => ("(", ")", " "),
+                SegmentKind::ConfedSet => ("[", "]", ","),
+            };
+            let asns: Vec<String> = asns.iter().map(Asn::to_string).collect();
+            write!(f, "{open}{}{close} ", asns.join(between))?;
+        }
+        writeln!(f, "{}", code(attributes.origin))
     }
 }
 

@@ -460,4 +460,22 @@ fn bgp_decide_goes_on_after_a_bad_line() {
         ],
     );
     assert!(fails("bgp_decide", &["--profile", "ios"]).contains("unknown variant `ios`"));
+fn bgp_prints_every_table_and_one_explanation() {
+    let text = prints("bgp", &[]);
+    assert_in_order(
+        &text,
+        &[
+            "local router ID is 10.0.0.3",
+            "*>i192.0.2.0/24     10.0.0.1                10    100      0 64510 64496 i",
+            "192.0.2.0/24 at `edge-2`, from `transit-a`",
+            "lost by AS path length to the one from `core` over `rr-2`",
+            "reflected: originator_id none -> 10.0.0.1",
+            "policy `transit-in`, statement `mark`: matches",
+        ],
+    );
+    let design = "examples/data/bgp/explain.toml";
+    let missing = prints("bgp", &[design, "2001:db8:a::/48", "transit-b"]);
+    assert_in_order(&missing, &["2001:db8:a::/48 at `transit-b`: no route", "the export policy rejects it"]);
+    assert!(fails("bgp", &[design, "10.0.0.0/8", "nobody"]).contains("no such speaker"));
+    assert!(fails("bgp", &["no-such.toml"]).contains("no-such.toml"));
 }

@@ -20,7 +20,9 @@ pub(super) fn aggregated<'p>(
         standard.extend_from_slice(part.communities.standard());
         extended.extend_from_slice(part.communities.extended());
         large.extend_from_slice(part.communities.large());
-        let leading: &[Asn] = match part.as_path.segments().next() {
+        // Members of a confederation may not stand among other systems (RFC 5065 section 4).
+        let path = part.as_path.without_confederation();
+        let leading: &[Asn] = match path.segments().next() {
             Some((SegmentKind::Sequence, asns)) => asns,
             _ => &[],
         };
@@ -33,7 +35,7 @@ pub(super) fn aggregated<'p>(
     let mut rest: Vec<Asn> = Vec::new();
     for part in parts.clone() {
         // What follows the common part, which is a start of the first sequence.
-        rest.extend(part.as_path.asns().skip(common.len()));
+        rest.extend(part.as_path.without_confederation().asns().skip(common.len()));
     }
     let segment = |kind, asns| Segment { kind, asns };
     PathAttributes {

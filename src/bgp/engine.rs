@@ -447,7 +447,7 @@ impl Engine {
         let mut attributes = aggregated(parts.iter().map(|a| self.pool.get(*a)), aggregate.as_set);
         attributes.weight = Some(speaker.settings.local_weight);
         attributes.aggregator =
-            Some(Aggregator { asn: speaker.receiver.asn, address: speaker.receiver.router_id });
+            Some(Aggregator { asn: speaker.outer_asn, address: speaker.receiver.router_id });
         let context = Context {
             prefix: &aggregate.prefix,
             neighbor: None,
@@ -576,6 +576,12 @@ impl Engine {
                 }
                 for speaker in &restarted {
                     machine.enqueue(*speaker);
+                    if plan.policies.sees_costs() {
+                        // A MED of the cost changes though the route stays.
+                        for e in &plan.speakers[*speaker as usize].ends {
+                            machine.refresh(group, *e);
+                        }
+                    }
                 }
                 machine.run(group, budget);
             });

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::decision;
 use super::exchange::{Exchange, Gathered, needs_cleaning};
 use super::igp::Igp;
 use super::plan::{EndIx, Plan, SpeakerIx};
@@ -158,17 +157,26 @@ impl<'a> Machine<'a> {
             let slot = &mut group.slots[slots.start];
             changed = std::mem::replace(slot, received) != received;
         } else {
-            let ranked =
-                if up { self.ranked(group, plan.ends[e as usize].speaker, slots.len()) } else { Vec::new() };
-            let mut ranked = ranked.into_iter();
+            let mut left = if !up {
+                Vec::new()
+            } else if self.exchange().makes_default(group, e) {
+                vec![Gathered { from: best.0, attributes: best.1 }]
+            } else {
+                self.gathered(group, plan.ends[e as usize].speaker)
+            };
             for at in slots {
-                self.sent.clear();
                 // What may not be sent leaves its place to the next.
-                let received = ranked.by_ref().find_map(|route| {
-                    let sent = self.send(group, e, (route.from, route.attributes)).some()?;
-                    self.receive(group, e ^ 1, sent).some()
-                });
-                let received = received.unwrap_or(AttrId::NONE);
+                let mut sent = AttrId::NONE;
+                while !sent.is_some()
+                    && let Some(route) = self.next_best(group, e, &mut left)
+                {
+                    self.sent.clear();
+                    sent = self.send(group, e, (route.from, route.attributes));
+                }
+                let received = match sent.some() {
+                    Some(sent) => self.receive(group, e ^ 1, sent),
+                    None => AttrId::NONE,
+                };
                 changed |= std::mem::replace(&mut group.slots[at], received) != received;
             }
             self.sent.clear();
@@ -178,14 +186,21 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// The speaker's usable routes, best first: those it would send to a neighbour that takes several.
-    fn ranked(&mut self, group: &Group, speaker: SpeakerIx, wanted: usize) -> Vec<Gathered> {
-        let mut found = std::mem::take(&mut self.found);
+    /// The speaker's routes, their next hops resolved.
+    fn gathered(&mut self, group: &Group, speaker: SpeakerIx) -> Vec<Gathered> {
+        let mut found = Vec::new();
         self.exchange().gather(group, speaker, &mut found);
         self.resolve(&found);
-        let ranked = self.exchange().ranked(group, speaker, &found, wanted);
-        self.found = found;
-        ranked
+        found
+    }
+
+    /// The next of several routes for one neighbour. A default route that the speaker makes needs no route.
+    fn next_best(&self, group: &Group, e: EndIx, left: &mut Vec<Gathered>) -> Option<Gathered> {
+        let exchange = self.exchange();
+        if exchange.makes_default(group, e) {
+            return left.pop();
+        }
+        exchange.next_best(group, self.plan.ends[e as usize].speaker, left)
     }
 
     fn best(&mut self, group: &Group, speaker: SpeakerIx) -> (Best, AttrId) {
@@ -217,11 +232,10 @@ impl<'a> Machine<'a> {
 
     /// What a speaker sends over an end of what is its best route, stored.
     fn send(&mut self, group: &Group, e: EndIx, route: (Best, AttrId)) -> AttrId {
-        let end = &self.plan.ends[e as usize];
-        if group.default_route && end.default_originate.is_some() {
-            return match self.exchange().make_default(group, e, route) {
-                Some(made) => self.pool.store(made),
-                None => self.send_learned(group, e, route),
+        if self.exchange().makes_default(group, e) {
+            return match self.exchange().make_default(group, e, route, None) {
+                Ok(made) => self.pool.store(made),
+                Err(_) => AttrId::NONE,
             };
         }
         self.send_learned(group, e, route)
@@ -234,7 +248,7 @@ impl<'a> Machine<'a> {
         }
         // A neighbour is never told of itself as a third party, so its copy may differ from that of its update group.
         let next_hop = self.pool.get(route.1).next_hop;
-        if next_hop.is_some() && next_hop == end.peer_info.address {
+        if next_hop.is_some() && next_hop == Some(self.plan.ends[(e ^ 1) as usize].own(group.v4())) {
             return match self.exchange().transform(group, e, route, None) {
                 Ok(attributes) => self.pool.store(attributes),
                 Err(_) => AttrId::NONE,
@@ -260,15 +274,7 @@ impl<'a> Machine<'a> {
         let end = &self.plan.ends[e as usize];
         let speaker = &self.plan.speakers[end.speaker as usize];
         let attributes = self.pool.get(sent);
-        if decision::refuse(
-            attributes,
-            &end.peer_info,
-            &speaker.receiver,
-            end.allow_own_as,
-            &speaker.settings,
-        )
-        .is_some()
-        {
+        if self.exchange().refused(e, attributes).is_some() {
             return AttrId::NONE;
         }
         if end.imports_plainly && !needs_cleaning(end, attributes, &speaker.settings) {

@@ -9,20 +9,26 @@ pub mod decision;
 mod engine;
 mod error;
 mod exchange;
+mod explain;
 mod igp;
 mod machine;
+mod passage;
 mod plan;
 pub mod policy;
 mod pool;
 mod prefixes;
 mod profile;
 mod rib;
+mod show;
 mod state;
 
 pub use engine::{BgpChange, BgpChangeError, Budget, Engine, Statistics};
 pub use error::{DesignError, DesignProblem};
 pub use exchange::{NotAccepted, NotSent};
+pub use explain::{Absence, Explanation, Passage, Place, WhyAbsent};
+pub use passage::{PassRule, PassStep};
 pub use profile::{
     Arrival, ClusterListCheck, ConfederationPeers, LocalOrigin, MedNeighbor, MultipathAsPath, Settings,
 };
 pub use rib::{LearnedFrom, Passed, RibEntry, RibPrefix, Route, Stage, Standing};
+pub use show::RouteTable;

@@ -86,6 +86,9 @@ pub(super) struct End {
     pub(super) kind: SessionKind,
     pub(super) import: Chain,
     pub(super) export: Chain,
+    /// RFC 8212 holds, and there is no policy.
+    pub(super) lacks_import: bool,
+    pub(super) lacks_export: bool,
     pub(super) default_originate: Option<(Chain, bool)>,
     pub(super) families: (bool, bool),
     pub(super) own_v4: IpAddr,
@@ -408,6 +411,10 @@ impl Compile<'_> {
             let reason = "a client is an internal neighbour (RFC 4456)";
             self.problem(&session.id, &format!("{side}.route_reflector_client"), reason);
         }
+        if own.local_as.is_some() && kind != SessionKind::Ebgp {
+            let reason = "another number is shown to external neighbours only";
+            self.problem(&session.id, &format!("{side}.local_as"), reason);
+        }
         for family in [true, false] {
             if own.addresses.iter().filter(|a| a.is_ipv4() == family).count() > 1 {
                 self.problem(&session.id, &format!("{side}.addresses"), "more than one address of a family");
@@ -457,6 +464,8 @@ impl Compile<'_> {
             kind,
             import,
             export,
+            lacks_import: strict && own.import_policies.is_empty() && own.default_import_policy.is_none(),
+            lacks_export: strict && own.export_policies.is_empty() && own.default_export_policy.is_none(),
             default_originate,
             families: (carries(AddressFamily::Ipv4Unicast), carries(AddressFamily::Ipv6Unicast)),
             own_v4: own_addresses.0,
@@ -482,10 +491,12 @@ impl Compile<'_> {
     fn update_groups(&mut self, ends: &mut [End], speakers: &[Speaker]) {
         for speaker in speakers {
             // Next hops of third parties depend on the network that the neighbour stands in.
-            let network = |end: &End| {
-                let address = end.peer_info.address?;
-                speaker.own_routes.longest_match(address).map(|(prefix, _)| prefix)
+            let network = |e: EndIx| {
+                let far = &ends[(e ^ 1) as usize];
+                [far.own_v4, far.own_v6]
+                    .map(|a| speaker.own_routes.longest_match(a).map(|(prefix, _)| prefix))
             };
+            let networks: HashMap<EndIx, _> = speaker.ends.iter().map(|e| (*e, network(*e))).collect();
             let mut kinds: Vec<EndIx> = Vec::new();
             for &e in &speaker.ends {
                 let same = |other: &EndIx| {
@@ -502,9 +513,10 @@ impl Compile<'_> {
                         && a.as_override == b.as_override
                         && (!a.as_override || a.peer_info.asn == b.peer_info.asn)
                         && a.remove_private_as == b.remove_private_as
+                        && (a.remove_private_as.is_none() || a.peer_info.asn == b.peer_info.asn)
                         && a.local_as == b.local_as
                         && a.sends_communities == b.sends_communities
-                        && network(a) == network(b)
+                        && networks[&e] == networks[other]
                 };
                 let group = match kinds.iter().position(same) {
                     Some(group) => group,

@@ -103,6 +103,8 @@ pub struct Settings {
     pub checks_receiver_as: bool,
     /// The next hop of another router on the shared network is kept towards external peers.
     pub third_party_next_hop: bool,
+    /// Private numbers equal to the neighbour's own stay where others are taken out: it shall see its loops.
+    pub private_as_keeps_peer: bool,
     /// MED that a reflector gives a route without one.
     pub reflected_med: Option<u32>,
     /// What a policy that does not exist does.
@@ -259,6 +261,7 @@ impl Settings {
                 arrival: Arrival::NewestFirst,
                 enforce_first_as: true,
                 sends_communities: false,
+                private_as_keeps_peer: true,
                 undefined_set_matches: true,
                 ..rfc
             },
@@ -332,6 +335,7 @@ impl Settings {
             sends_back: false,
             checks_receiver_as: false,
             third_party_next_hop: true,
+            private_as_keeps_peer: false,
             reflected_med: None,
             undefined_policy: DefaultPolicy::RejectRoute,
             undefined_set_matches: false,
@@ -354,7 +358,9 @@ impl Settings {
             maximum_paths_ebgp: FRR_MULTIPATH,
             maximum_paths_ibgp: FRR_MULTIPATH,
             ebgp_requires_policy: true,
+            honours_graceful_shutdown: true,
             sends_back: true,
+            private_as_keeps_peer: true,
             reflected_med: Some(0),
             sum_local_preference_from: 0,
             ..Self::rfc4271()

@@ -1,8 +1,10 @@
 //! What stands in the tables: RIB views (RFC 4271 section 3.2), before and after policy.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::Serialize;
 
 use super::decision::{self, Candidate, LocalRoute, Step};
 use super::engine::{Engine, best_of};
@@ -15,7 +17,8 @@ use crate::model::ResourceId;
 use crate::model::bgp::PathAttributes;
 
 /// Before or after policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// As it is before the policy of this end looks at it.
     PrePolicy,
@@ -24,7 +27,8 @@ pub enum Stage {
 }
 
 /// Where a speaker has a route from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LearnedFrom<'e> {
     /// It made the route itself.
     Local(LocalRoute),
@@ -37,8 +41,19 @@ pub enum LearnedFrom<'e> {
     },
 }
 
+impl fmt::Display for LearnedFrom<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(LocalRoute::Network) => f.write_str("announced here"),
+            Self::Local(LocalRoute::Redistributed) => f.write_str("redistributed here"),
+            Self::Local(LocalRoute::Aggregate) => f.write_str("aggregated here"),
+            Self::Neighbor { speaker, session } => write!(f, "from `{speaker}` over `{session}`"),
+        }
+    }
+}
+
 /// A route in a table.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Route<'e> {
     /// What it is for.
     pub prefix: IpNet,
@@ -49,7 +64,8 @@ pub struct Route<'e> {
 }
 
 /// How a route stands against the others of its prefix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// The one that is sent on.
     Best,
@@ -64,8 +80,18 @@ pub enum Standing {
     },
 }
 
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Best => f.write_str("best"),
+            Self::Multipath => f.write_str("multipath"),
+            Self::Lost { step, to } => write!(f, "lost by {step} to {}", to + 1),
+        }
+    }
+}
+
 /// A route of a speaker with how it stands.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RibEntry<'e> {
     /// The route, after import policy.
     pub route: Route<'e>,
@@ -76,7 +102,7 @@ pub struct RibEntry<'e> {
 }
 
 /// All of a speaker's routes of one prefix.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RibPrefix<'e> {
     /// The prefix.
     pub prefix: IpNet,
@@ -100,7 +126,7 @@ impl<'e> RibPrefix<'e> {
 }
 
 /// A route as one end of a session sends or receives it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Passed {
     /// What it is for.
     pub prefix: IpNet,
@@ -164,7 +190,8 @@ impl Engine {
             Stage::PostPolicy => {
                 let slots = &self.plan.ends[e as usize].slots;
                 let stored = group.slots.get(slots.start as usize..slots.end as usize).unwrap_or(&[]);
-                stored.iter().filter_map(|a| Some(self.pool.get(a.some()?).clone())).collect()
+                // What the policy rejects leaves a gap in the numbers.
+                (0..).zip(stored).filter_map(|(id, a)| Some((id, self.pool.get(a.some()?).clone()))).collect()
             }
         })
     }
@@ -174,12 +201,15 @@ impl Engine {
     pub fn adj_rib_out(&self, session: &ResourceId, speaker: &ResourceId, stage: Stage) -> Vec<Passed> {
         let Some(e) = self.end_of(session, speaker) else { return Vec::new() };
         self.passed(|group| match stage {
-            Stage::PrePolicy => self
-                .offered(group, e)
-                .into_iter()
-                .filter(|route| self.exchange().withheld(group, e, (route.from, route.attributes)).is_none())
-                .map(|route| self.pool.get(route.attributes).clone())
-                .collect(),
+            Stage::PrePolicy => {
+                let several = self.plan.ends[(e ^ 1) as usize].slots.len();
+                let offered = self.offered(group, e).into_iter();
+                let sent = offered.filter(|route| {
+                    self.exchange().withheld(group, e, (route.from, route.attributes)).is_none()
+                });
+                let sent = sent.take(several).map(|route| self.pool.get(route.attributes).clone());
+                (0..).zip(sent).collect()
+            }
             Stage::PostPolicy => self.sent(group, e),
         })
     }
@@ -202,25 +232,25 @@ impl Engine {
         if wanted { self.prefixes.sorted() } else { Vec::new() }
     }
 
-    fn passed(&self, what: impl Fn(&Group) -> Vec<PathAttributes>) -> Vec<Passed> {
+    fn passed(&self, what: impl Fn(&Group) -> Vec<(u32, PathAttributes)>) -> Vec<Passed> {
         let mut passed = Vec::new();
         for (prefix, signature) in self.prefixes.sorted() {
             let Some(group) = self.group_at(signature) else { continue };
-            for (path_id, attributes) in (0..).zip(what(group)) {
+            for (path_id, attributes) in what(group) {
                 passed.push(Passed { prefix, attributes, path_id });
             }
         }
         passed
     }
 
-    /// The routes that a speaker has to offer over an end: the best, or several.
-    pub(super) fn offered(&self, group: &Group, e: EndIx) -> Vec<Gathered> {
+    /// The routes that a speaker has to offer over an end: the best, or all it could use, best first.
+    fn offered(&self, group: &Group, e: EndIx) -> Vec<Gathered> {
         let speaker = self.plan.ends[e as usize].speaker;
-        let several = self.plan.ends[(e ^ 1) as usize].slots.len();
-        if several > 1 {
-            let mut found = Vec::new();
-            self.exchange().gather(group, speaker, &mut found);
-            return self.exchange().ranked(group, speaker, &found, several);
+        if self.plan.ends[(e ^ 1) as usize].slots.len() > 1 {
+            let exchange = self.exchange();
+            let mut left = Vec::new();
+            exchange.gather(group, speaker, &mut left);
+            return std::iter::from_fn(|| exchange.next_best(group, speaker, &mut left)).collect();
         }
         match best_of(group, speaker) {
             (Best::None, _) => Vec::new(),
@@ -228,28 +258,24 @@ impl Engine {
         }
     }
 
-    /// What an end sends.
-    fn sent(&self, group: &Group, e: EndIx) -> Vec<PathAttributes> {
-        let end = &self.plan.ends[e as usize];
-        if !self.live.up(&self.plan, e) || !end.carries(group.v4()) {
-            return Vec::new();
-        }
+    /// What an end sends of each of the speaker's routes in turn, until all places at the other end are taken: each with
+    /// the route it was made of.
+    pub(super) fn sends(&self, group: &Group, e: EndIx) -> Vec<((Best, AttrId), PathAttributes)> {
         let exchange = self.exchange();
-        if group.default_route
-            && let Some(made) = exchange.make_default(group, e, best_of(group, end.speaker))
-        {
-            return vec![made];
+        if exchange.makes_default(group, e) {
+            let best = best_of(group, self.plan.ends[e as usize].speaker);
+            let made = exchange.send(group, e, best, None);
+            return made.into_iter().map(|made| ((Best::None, AttrId::NONE), made)).collect();
         }
         let several = self.plan.ends[(e ^ 1) as usize].slots.len();
-        let offered = self.offered(group, e);
-        let sent = offered.iter().filter_map(|route| {
-            let route = (route.from, route.attributes);
-            if exchange.withheld(group, e, route).is_some() {
-                return None;
-            }
-            exchange.transform(group, e, route, None).ok()
-        });
+        let offered = self.offered(group, e).into_iter().map(|route| (route.from, route.attributes));
+        let sent = offered.filter_map(|route| Some((route, exchange.send(group, e, route, None).ok()?)));
         sent.take(several).collect()
+    }
+
+    /// What an end sends.
+    fn sent(&self, group: &Group, e: EndIx) -> Vec<(u32, PathAttributes)> {
+        (0..).zip(self.sends(group, e).into_iter().map(|(_, sent)| sent)).collect()
     }
 
     /// Why a speaker does not send its best route of a prefix to a neighbour; `None` where it does.
@@ -257,8 +283,7 @@ impl Engine {
         let e = self.end_of(session, speaker)?;
         let Some(group) = self.group(&prefix.trunc()) else { return Some(NotSent::Nothing) };
         let route = best_of(group, self.plan.ends[e as usize].speaker);
-        let exchange = self.exchange();
-        exchange.withheld(group, e, route).or_else(|| exchange.transform(group, e, route, None).err())
+        self.exchange().send(group, e, route, None).err()
     }
 
     /// Why a speaker does not keep what a neighbour sends it for a prefix; `None` where it does, or nothing is sent.
@@ -270,7 +295,7 @@ impl Engine {
     ) -> Option<NotAccepted> {
         let e = self.end_of(session, speaker)?;
         let group = self.group(&prefix.trunc())?;
-        let sent = self.sent(group, e ^ 1).into_iter().next()?;
+        let (_, sent) = self.sends(group, e ^ 1).into_iter().next()?;
         self.exchange().accept(group, e, sent, None).err()
     }
 

@@ -211,6 +211,11 @@ impl Compiled {
                 .any(|action| matches!(action, Action::NextHop(SetNextHop::Peer) | Action::AsOverride))
     }
 
+    /// Whether any statement takes the IGP cost.
+    pub(super) fn sees_costs(&self) -> bool {
+        self.actions.iter().any(|action| matches!(action, Action::Med(SetMed::Igp)))
+    }
+
     /// The sets alone.
     fn sets(declared: &RoutingPolicy) -> Result<Self, PolicyError> {
         let mut compiled = Self::default();

@@ -70,8 +70,8 @@ use crate::model::bgp::{Asn, DefaultPolicy, PathAttributes, RouteType, RoutingPo
 use compile::{Compiled, Summary};
 use trace::{Recorder, Silent};
 
-#[allow(unused_imports, reason = "used by propagation")]
 pub(crate) use evaluate::private_as;
+pub(crate) use trace::changes;
 
 pub use error::{DefinitionKind, PolicyError, PolicyReason};
 pub use trace::{AttributeName, Change, ConditionName, FailedCondition, StatementTrace};
@@ -179,6 +179,11 @@ impl Policies {
     /// Whether any policy sees who the neighbour is: else it does the same for all neighbours of a speaker.
     pub fn sees_neighbors(&self) -> bool {
         self.0.sees_neighbors()
+    }
+
+    /// Whether any policy takes the IGP cost: what it makes of a route then changes with the cost.
+    pub fn sees_costs(&self) -> bool {
+        self.0.sees_costs()
     }
 
     /// Runs a chain. Attributes may be changed even where the route is rejected.

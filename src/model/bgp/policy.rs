@@ -14,6 +14,7 @@ use crate::model::is_default;
 ///
 /// Names are compared exactly. What a policy names must exist: see [`undefined_names`](Self::undefined_names).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RoutingPolicy {
     /// Sets of prefixes.
@@ -55,6 +56,7 @@ impl RoutingPolicy {
 
 /// A set of prefixes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PrefixSet {
     /// Its name.
@@ -66,9 +68,11 @@ pub struct PrefixSet {
 /// A prefix and the lengths it stands for: with neither bound exactly itself; with `ge` alone up to the family's
 /// longest; with `le` alone from its own length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PrefixRange {
     /// What the route's prefix must lie inside. Host bits are ignored.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::model::schema::Prefix"))]
     pub prefix: IpNet,
     /// The shortest length that matches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,6 +113,7 @@ impl PrefixRange {
 
 /// A set of AS paths.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AsPathSet {
     /// Its name.
@@ -120,6 +125,7 @@ pub struct AsPathSet {
 
 /// A set of standard communities.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CommunitySet {
     /// Its name.
@@ -131,6 +137,7 @@ pub struct CommunitySet {
 
 /// A set of extended communities.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExtendedCommunitySet {
     /// Its name.
@@ -141,6 +148,7 @@ pub struct ExtendedCommunitySet {
 
 /// A set of large communities.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LargeCommunitySet {
     /// Its name.
@@ -151,26 +159,31 @@ pub struct LargeCommunitySet {
 
 /// A set of neighbours.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NeighborSet {
     /// Its name.
     pub name: String,
     /// Addresses of neighbours; prefixes stand for all addresses in them.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
     pub addresses: Vec<IpNet>,
 }
 
 /// A set of next hops.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NextHopSet {
     /// Its name.
     pub name: String,
     /// Addresses; prefixes stand for all addresses in them.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
     pub addresses: Vec<IpNet>,
 }
 
 /// A policy: statements in their order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PolicyDefinition {
     /// Its name.
@@ -181,6 +194,7 @@ pub struct PolicyDefinition {
 
 /// If all conditions hold, do the actions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Statement {
     /// Its name; none is its number, from 1.
@@ -196,6 +210,7 @@ pub struct Statement {
 
 /// Conditions of a statement: all that are given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Conditions {
     /// Another policy accepts the route (its actions stay done, RFC 9067 section 4.4: `call-policy`).
@@ -250,6 +265,7 @@ pub struct Conditions {
 
 /// A condition on a set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MatchSet {
     /// The set's name.
@@ -261,6 +277,7 @@ pub struct MatchSet {
 
 /// How a route is held against a set (RFC 9067 `match-set-options`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MatchSetOptions {
     /// One member matches.
@@ -276,6 +293,7 @@ pub enum MatchSetOptions {
 
 /// A comparison with a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Comparison {
     /// Equal.
@@ -299,6 +317,7 @@ impl Comparison {
 
 /// Where a route was before BGP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SourceProtocol {
     /// A BGP route, announced or received.
@@ -311,6 +330,7 @@ pub enum SourceProtocol {
 
 /// How a speaker came by a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RouteType {
     /// From a peer of the own system.
@@ -323,6 +343,7 @@ pub enum RouteType {
 
 /// A family of routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AddressFamily {
     /// IPv4 unicast.
@@ -343,6 +364,7 @@ impl AddressFamily {
 
 /// What a statement does. Attributes are changed in the order of the fields; the result comes last.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Actions {
     /// Sets ORIGIN.
@@ -388,6 +410,7 @@ pub struct Actions {
 
 /// What becomes of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyResult {
     /// It passes; nothing further is looked at.
@@ -402,6 +425,7 @@ pub enum PolicyResult {
 
 /// What becomes of a route that no policy of a chain has accepted or rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DefaultPolicy {
     /// It passes.
@@ -446,6 +470,7 @@ pub enum SetNextHop {
 /// Numbers to put in front of an AS path: `{ asn = 65001, repeat = 3 }`, or a whole path, or both (the path first in
 /// time, the repeated number in front of it).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Prepend {
     /// Which number; none is the speaker's own.
@@ -472,6 +497,7 @@ pub enum PrependAsn {
 
 /// What is done with private numbers in an AS path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PrivateAsAction {
     /// All are taken out.
@@ -484,6 +510,7 @@ pub enum PrivateAsAction {
 
 /// A change of communities: those written here, and those that a set names exactly.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetCommunity {
     /// Which change.
@@ -498,6 +525,7 @@ pub struct SetCommunity {
 
 /// How communities change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CommunityOption {
     /// They are added.

@@ -460,6 +460,9 @@ fn bgp_decide_goes_on_after_a_bad_line() {
         ],
     );
     assert!(fails("bgp_decide", &["--profile", "ios"]).contains("unknown variant `ios`"));
+}
+
+#[test]
 fn bgp_prints_every_table_and_one_explanation() {
     let text = prints("bgp", &[]);
     assert_in_order(

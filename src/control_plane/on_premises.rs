@@ -251,12 +251,8 @@ impl OnPremises {
                     preference = ADVERTISED;
                     let own = from.first().and_then(|router| self.own_exits.get(router));
                     // An aggregate leads nowhere by itself: what is inside it has longer routes.
-                    let exit = own.map(
-                        |(hosts, nowhere)| {
-                            if kind == LocalRoute::Aggregate { *nowhere } else { *hosts }
-                        },
-                    );
-                    for exit in exit {
+                    if let Some((hosts, nowhere)) = own {
+                        let exit = if kind == LocalRoute::Aggregate { *nowhere } else { *hosts };
                         push_new(&mut steps, Step::Exit(exit));
                     }
                 }

@@ -19,6 +19,9 @@ use crate::model::bgp::{Asn, PathAttributes};
 /// How many neighbours a line of [`Explanation`]'s text names.
 const NAMED: usize = 6;
 
+/// A route of a speaker as the engine stores it.
+type Held = (Best, AttrId);
+
 /// A route with its reasons: every speaker it passed, back to where it entered BGP.
 ///
 /// As text it is for people; serialized it is for programs.
@@ -156,12 +159,7 @@ impl Engine {
     }
 
     /// One speaker, and where its route came from.
-    fn place(
-        &self,
-        group: &Group,
-        at: SpeakerIx,
-        route: (Best, AttrId),
-    ) -> (Place<'_>, Option<(SpeakerIx, (Best, AttrId))>) {
+    fn place(&self, group: &Group, at: SpeakerIx, route: Held) -> (Place<'_>, Option<(SpeakerIx, Held)>) {
         let speaker = &self.plan.speakers[at as usize];
         let mut found = Vec::new();
         self.exchange().gather(group, at, &mut found);
@@ -192,7 +190,7 @@ impl Engine {
         e: EndIx,
         which: u32,
         received: AttrId,
-        sender: &mut Option<(SpeakerIx, (Best, AttrId))>,
+        sender: &mut Option<(SpeakerIx, Held)>,
     ) -> Option<Passage<'_>> {
         let exchange = self.exchange();
         let peer = self.plan.ends[e as usize].peer;

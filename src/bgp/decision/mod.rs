@@ -592,6 +592,9 @@ fn multipath(
         .collect();
     // Too many: those with the lowest next hops, then peer addresses (FRR).
     others.sort_by_key(|i| (candidates[*i].attributes.next_hop, keys[*i].map(|k| k.address), *i));
+    if settings.multipath_distinct_next_hops {
+        others.dedup_by_key(|i| candidates[*i].attributes.next_hop);
+    }
     others.truncate(usize::from(limit) - 1);
     others.push(best);
     others.sort_unstable();

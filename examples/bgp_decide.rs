@@ -37,8 +37,6 @@
 //! it and the one it lost `to`), `refused` (each candidate not considered, with the `reason`). A line that is no case gives
 //! `line`, `error` and, where one is to blame, `field`; the rest goes on, and the exit code is 1 in the end.
 
-#![expect(clippy::print_stdout, reason = "an example prints")]
-
 use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 

@@ -450,6 +450,8 @@ fn multipath_follows_the_profile() {
     let mut same = case;
     same.candidates[1].attributes.next_hop = same.candidates[0].attributes.next_hop;
     assert_eq!(same.decide(Profile::Frr8).unwrap().multipath, [0, 2]);
+    same.candidates[1].attributes.next_hop = same.candidates[2].attributes.next_hop;
+    assert_eq!(same.decide(Profile::Frr8).unwrap().multipath, [0, 1]);
 }
 
 #[test]
@@ -507,14 +509,11 @@ fn what_is_refused_and_what_is_dropped() {
 #[test]
 fn nothing_usable_is_no_best() {
     let attributes = PathAttributes::default();
+    let peer =
+        Peer { kind: SessionKind::Ibgp, asn: Asn(65000), router_id: Ipv4Addr::LOCALHOST, address: None };
     let candidate = Candidate {
         attributes: &attributes,
-        source: RouteSource::Peer(Peer {
-            kind: SessionKind::Ibgp,
-            asn: Asn(65000),
-            router_id: Ipv4Addr::LOCALHOST,
-            address: None,
-        }),
+        source: RouteSource::Peer(peer),
         igp_cost: None,
         age: 0,
         path_id: 0,
@@ -524,11 +523,14 @@ fn nothing_usable_is_no_best() {
         let settings = settings(profile, DecisionOverrides::default());
         assert_eq!(select(&[], &settings), None);
         assert_eq!(decide(&[], &settings), Default::default());
-        // GoBGP does not look; BIRD keeps it and drops packets.
+        // GoBGP does not look; BIRD keeps an internal one and drops packets.
         let keeps = matches!(profile, Profile::Gobgp3 | Profile::Bird2);
         let decision = decide(&[candidate], &settings);
         assert_eq!(decision.best, keeps.then_some(0), "{profile:?}");
         assert_eq!(decision.lost, if keeps { vec![] } else { vec![(0, Step::Unresolved, 0)] });
+        let external =
+            Candidate { source: RouteSource::Peer(Peer { kind: SessionKind::Ebgp, ..peer }), ..candidate };
+        assert_eq!(select(&[external], &settings), (profile == Profile::Gobgp3).then_some(0));
     }
 }
 

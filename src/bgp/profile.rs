@@ -65,7 +65,7 @@ pub struct Settings {
     pub undetermined: bool,
     /// Which AS paths equal-cost routes may have.
     pub multipath_as_path: MultipathAsPath,
-    /// A route with the best one's next hop adds nothing and is no second path.
+    /// A route with the next hop of another adds nothing and is no second path.
     pub multipath_distinct_next_hops: bool,
     /// How many equal external routes are used at once; 1 is one.
     pub maximum_paths_ebgp: u16,
@@ -81,7 +81,8 @@ pub struct Settings {
     pub enforce_first_as: bool,
     /// A route whose next hop does not resolve is ineligible.
     pub checks_next_hop: bool,
-    /// A route whose next hop does not resolve is still chosen where there is no other (BIRD: it drops packets).
+    /// An internal route whose next hop does not resolve is still chosen where there is no other (BIRD: it drops
+    /// packets).
     pub keeps_unresolved: bool,
     /// Who looks for the own cluster id in a received cluster list.
     pub checks_cluster_list: ClusterListCheck,

@@ -27,7 +27,8 @@ const NEVER: u64 = u64::MAX;
 pub(super) fn rank(candidate: &Candidate<'_>, settings: &Settings) -> Option<u128> {
     let attributes = candidate.attributes;
     let unresolved = candidate.igp_cost.is_none() && settings.checks_next_hop;
-    if unresolved && !settings.keeps_unresolved {
+    // What is not on the link to an external peer is not even kept.
+    if unresolved && !(settings.keeps_unresolved && kind(candidate) == SessionKind::Ibgp) {
         return None;
     }
     let (local, made_here) = match candidate.source {

@@ -2,7 +2,8 @@
 //!
 //! [`select`] gives the best one and nothing else; [`decide`] also gives the routes used beside it and, of every route
 //! that lost, the step and the route that beat it. [`refuse`] tells what is not even considered, [`on_receipt`] what a
-//! speaker drops from a received route; both come before import policy. [`Case`] is a whole question as data.
+//! speaker drops from a received route; both come before import policy. [`Case`] is a whole question as data, in any
+//! format of serde; the example `bgp_decide` reads one a line as JSON.
 //!
 //! The steps are those of [`Step`], in that order; a [`Settings`] value switches each on or off. MED makes the comparison
 //! of two routes no order of the set (it holds within one neighbouring system only), so with
@@ -592,6 +593,9 @@ fn multipath(
         .collect();
     // Too many: those with the lowest next hops, then peer addresses (FRR).
     others.sort_by_key(|i| (candidates[*i].attributes.next_hop, keys[*i].map(|k| k.address), *i));
+    if settings.multipath_distinct_next_hops {
+        others.dedup_by_key(|i| candidates[*i].attributes.next_hop);
+    }
     others.truncate(usize::from(limit) - 1);
     others.push(best);
     others.sort_unstable();

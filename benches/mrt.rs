@@ -1,6 +1,6 @@
 //! A full table as MRT: seconds, and bytes counted by the allocator, of reading it. Prints a table in Markdown.
 #![expect(clippy::print_stdout, reason = "prints a table")]
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a bench fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
 #[path = "../tests/mrt/writer.rs"]
 mod writer;

@@ -77,6 +77,20 @@ impl JsonSchema for Prefix {
     }
 }
 
+/// The names of communities, in either case and with either dash, as they are read.
+fn well_known() -> String {
+    let known = [
+        Community::GRACEFUL_SHUTDOWN,
+        Community::BLACKHOLE,
+        Community::NO_EXPORT,
+        Community::NO_ADVERTISE,
+        Community::NO_EXPORT_SUBCONFED,
+    ];
+    let either =
+        |c: char| if c == '-' { "[-_]".to_owned() } else { format!("[{}{c}]", c.to_ascii_uppercase()) };
+    known.map(|community| community.to_string().chars().map(either).collect::<String>()).join("|")
+}
+
 macro_rules! written {
     ($($type:ident: $schema:tt)*) => {$(
         impl JsonSchema for $type {
@@ -137,7 +151,7 @@ written! {
     Community: {
         "description": "A standard community, or the name of a well-known one (RFC 1997).",
         "type": "string",
-        "pattern": "^[0-9]{1,5}:[0-9]{1,5}$|^[a-z]+([-_][a-z]+)*$",
+        "pattern": format!("^[0-9]{{1,5}}:[0-9]{{1,5}}$|^({})$", well_known()),
         "examples": ["65000:100", "no-export"],
     }
     ExtendedCommunity: {

@@ -110,7 +110,7 @@ fn peers(v4: bool) -> [Peer; 3] {
 
 fn next_hop(prefix: &IpNet, mixed: bool) -> IpAddr {
     // RFC 8950: an IPv4 route may have an IPv6 next hop.
-    if prefix.addr().is_ipv4() && !(mixed && prefix.prefix_len() % 2 == 0) {
+    if prefix.addr().is_ipv4() && !(mixed && prefix.prefix_len().is_multiple_of(2)) {
         IpAddr::from([192, 0, 2, 77])
     } else {
         "2001:db8::77".parse().unwrap()

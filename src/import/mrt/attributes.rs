@@ -121,7 +121,7 @@ impl Attributes {
         let mut seen = [false; 256];
         let mut rest = bytes;
         while !rest.is_empty() {
-            let Some((flags, code, value, whole, behind)) = split(rest) else {
+            let Some((Attribute { flags, code, value, whole }, behind)) = split(rest) else {
                 let code = rest.get(1).copied().unwrap_or_default();
                 section.problem = Some(Problem::new(name(code), "is longer than what holds it".to_owned()));
                 return section;
@@ -226,8 +226,16 @@ impl Attributes {
     }
 }
 
-/// Flags, code and value of the first attribute, the whole of it, and what is behind it.
-fn split(bytes: &[u8]) -> Option<(u8, u8, &[u8], &[u8], &[u8])> {
+struct Attribute<'a> {
+    flags: u8,
+    code: u8,
+    value: &'a [u8],
+    /// All of it as it stands.
+    whole: &'a [u8],
+}
+
+/// The first attribute, and what is behind it.
+fn split(bytes: &[u8]) -> Option<(Attribute<'_>, &[u8])> {
     let (&flags, &code) = (bytes.first()?, bytes.get(1)?);
     let (head, length) = if flags & EXTENDED_LENGTH == 0 {
         (3, usize::from(*bytes.get(2)?))
@@ -235,7 +243,7 @@ fn split(bytes: &[u8]) -> Option<(u8, u8, &[u8], &[u8], &[u8])> {
         (4, usize::from(u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?])))
     };
     let (whole, behind) = bytes.split_at_checked(head + length)?;
-    Some((flags, code, whole.get(head..)?, whole, behind))
+    Some((Attribute { flags, code, value: whole.get(head..)?, whole }, behind))
 }
 
 fn address(bytes: &[u8]) -> Result<IpAddr, Problem> {
@@ -316,7 +324,7 @@ fn decoded(
         }
     }
     let mut rest = section;
-    while let Some((_, code, value, _, behind)) = split(rest) {
+    while let Some((Attribute { code, value, .. }, behind)) = split(rest) {
         rest = behind;
         if code == EXTENDED_COMMUNITIES {
             let (chunks, odd) = value.as_chunks::<8>();

@@ -9,6 +9,7 @@ pub mod decision;
 mod engine;
 mod error;
 mod exchange;
+mod fanout;
 mod igp;
 mod machine;
 mod plan;

@@ -147,3 +147,46 @@ fn a_prefix_limit_takes_the_session_down() {
     engine.apply(&[BgpChange::Withdraw("a".into(), vec!["10.0.1.0/24".parse().unwrap()])]).unwrap();
     assert_eq!(path(&engine, "c", "10.0.0.0/24").unwrap(), "65002 65001");
 }
+
+/// Neighbours that are told alike are told together, save the one that the route came from or speaks of.
+#[test]
+fn what_neighbours_share_is_refused_by_whom_it_names() {
+    let text = r#"
+        speakers = [
+            { id = "hub", asn = 65000 },
+            { id = "a", asn = 65001, originate = [{ prefixes = ["10.1.0.0/16"], attributes = { as_path = "64500 65002" } }] },
+            { id = "b", asn = 65002 },
+            { id = "c", asn = 65003 },
+            { id = "d", asn = 65004 },
+            { id = "client-1", asn = 65000, originate = [{ prefixes = ["10.2.0.0/16"] }] },
+            { id = "client-2", asn = 65000 },
+            { id = "client-3", asn = 65000 },
+        ]
+        sessions = [
+            { id = "a", a = { speaker = "hub" }, b = { speaker = "a" } },
+            { id = "b", a = { speaker = "hub" }, b = { speaker = "b" } },
+            { id = "c", a = { speaker = "hub" }, b = { speaker = "c" } },
+            { id = "d", a = { speaker = "hub" }, b = { speaker = "d" } },
+            { id = "1", a = { speaker = "hub", route_reflector_client = true }, b = { speaker = "client-1" } },
+            { id = "1-again", a = { speaker = "hub", route_reflector_client = true }, b = { speaker = "client-1" } },
+            { id = "2", a = { speaker = "hub", route_reflector_client = true }, b = { speaker = "client-2" } },
+            { id = "3", a = { speaker = "hub", route_reflector_client = true }, b = { speaker = "client-3" } },
+        ]
+    "#;
+    let mut engine = Engine::build(&design(text)).unwrap();
+    for (speaker, expected) in
+        [("b", None), ("c", Some("65000 65001 64500 65002")), ("client-3", Some("65001 64500 65002"))]
+    {
+        assert_eq!(path(&engine, speaker, "10.1.0.0/16").as_deref(), expected, "{speaker}");
+    }
+    assert_eq!(path(&engine, "d", "10.2.0.0/16").unwrap(), "65000");
+    assert_eq!(path(&engine, "client-3", "10.2.0.0/16").unwrap(), "");
+    for session in ["1", "1-again"] {
+        let received = engine.adj_rib_in(&session.into(), &"client-1".into(), Stage::PostPolicy);
+        assert!(received.iter().all(|r| r.prefix.to_string() != "10.2.0.0/16"), "its own");
+    }
+    engine.apply(&[BgpChange::SessionDown("a".into()), BgpChange::SessionDown("2".into())]).unwrap();
+    assert_eq!(path(&engine, "c", "10.1.0.0/16"), None);
+    assert_eq!(path(&engine, "client-2", "10.2.0.0/16"), None);
+    assert_eq!(path(&engine, "client-3", "10.2.0.0/16").unwrap(), "");
+}

@@ -13,7 +13,7 @@ use super::error::DesignError;
 use super::exchange::Exchange;
 use super::igp::Igp;
 use super::machine::Machine;
-use super::plan::{EndIx, Plan, SpeakerIx, index};
+use super::plan::{Block, EndIx, Plan, SpeakerIx, index};
 use super::policy::{Chain, Context};
 use super::pool::{AttrId, Pool};
 use super::prefixes::{Item, Prefixes, Signature, Signatures, inside};
@@ -129,7 +129,7 @@ impl Engine {
     ///
     /// As for [`Engine::build`].
     pub fn build_within(design: &BgpDesign, budget: Budget) -> Result<Self, DesignError> {
-        let plan = Plan::compile(design)?;
+        let (plan, blocks) = Plan::compile(design)?;
         let live = Live::new(&plan);
         let igp = Igp::new(&plan, &live);
         let mut engine = Self {
@@ -145,11 +145,22 @@ impl Engine {
             decisions: 0,
             sorted: None,
         };
-        engine.group_all();
+        engine.group_all(&blocks);
+        drop(blocks);
         engine.run(|machine, group, budget| machine.start(group, budget));
         engine.settle_aggregates();
         engine.settle_limits();
+        engine.shrink();
         Ok(engine)
+    }
+
+    /// Gives back what was set aside while building: tables double as they grow.
+    fn shrink(&mut self) {
+        self.pool.shrink();
+        self.prefixes.shrink();
+        self.signatures.shrink();
+        self.groups.shrink_to_fit();
+        self.group_of.shrink_to_fit();
     }
 
     /// What the engine holds and what it took.
@@ -194,11 +205,11 @@ impl Engine {
     // ---- grouping ----
 
     /// Gives every prefix its signature, and every signature a group.
-    fn group_all(&mut self) {
+    fn group_all(&mut self, blocks: &[Block<'_>]) {
         let plan = Arc::clone(&self.plan);
-        let announced: usize = plan.blocks.iter().map(|b| b.prefixes.len()).max().unwrap_or(0);
+        let announced: usize = blocks.iter().map(|b| b.prefixes.len()).max().unwrap_or(0);
         self.prefixes.reserve(announced);
-        for block in &plan.blocks {
+        for block in blocks {
             let entry = Entry {
                 speaker: block.speaker,
                 kind: block.kind,
@@ -520,7 +531,10 @@ impl Engine {
             self.check(change)?;
         }
         let plan = Arc::clone(&self.plan);
-        let before: Vec<bool> = (0..index(plan.ends.len())).map(|e| self.live.up(&plan, e)).collect();
+        let only_routes =
+            changes.iter().all(|c| matches!(c, BgpChange::Announce(..) | BgpChange::Withdraw(..)));
+        let ends = if only_routes && !self.live.over_limit.contains(&true) { 0 } else { plan.ends.len() };
+        let before: Vec<bool> = (0..index(ends)).map(|e| self.live.up(&plan, e)).collect();
         let mut reachability = false;
         let mut restarted: BTreeSet<SpeakerIx> = BTreeSet::new();
         let mut moved: Vec<u32> = Vec::new();
@@ -559,7 +573,7 @@ impl Engine {
             restarted.extend(self.igp.forget(&plan, &self.live));
         }
         let ends: Vec<EndIx> =
-            (0..index(plan.ends.len())).filter(|e| self.live.up(&plan, *e) != before[*e as usize]).collect();
+            (0..).zip(&before).filter(|(e, up)| self.live.up(&plan, *e) != **up).map(|(e, _)| e).collect();
         if !ends.is_empty() || !restarted.is_empty() {
             self.run(|machine, group, budget| {
                 if group.outcome == Outcome::Fresh {

@@ -139,6 +139,8 @@ impl<'a> Exchange<'a> {
                     || self.cost(speaker, only.attributes).is_some();
                 reached.then_some(0)
             }
+            // A client of two reflectors: needs no allocation.
+            [a, b] => decision::select(&[a, b].map(|route| self.candidate(group, speaker, route)), settings),
             _ => {
                 let candidates: Vec<Candidate<'_>> =
                     found.iter().map(|route| self.candidate(group, speaker, route)).collect();

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::exchange::{Exchange, Gathered, needs_cleaning};
+use super::fanout::Target;
 use super::igp::Igp;
 use super::plan::{EndIx, Plan, SpeakerIx};
 use super::pool::{AttrId, Pool};
@@ -14,6 +15,8 @@ pub(super) struct Machine<'a> {
     pub(super) live: &'a Live,
     pub(super) igp: &'a mut Igp,
     pub(super) pool: &'a mut Pool,
+    /// Which ends' sessions are established.
+    up: Vec<bool>,
     /// Speakers to look at.
     queue: VecDeque<SpeakerIx>,
     /// Speakers that can wait: see [`super::plan::Speaker::leaf`].
@@ -36,6 +39,7 @@ impl<'a> Machine<'a> {
             live,
             igp,
             pool,
+            up: (0..super::plan::index(plan.ends.len())).map(|e| live.up(plan, e)).collect(),
             queue: VecDeque::new(),
             later: VecDeque::new(),
             queued: vec![false; plan.speakers.len()],
@@ -129,10 +133,74 @@ impl<'a> Machine<'a> {
         if old == best && !plan.speakers[speaker as usize].sends_several {
             return;
         }
+        let fanout = &plan.speakers[speaker as usize].fanout;
         self.sent.clear();
-        for &e in &plan.speakers[speaker as usize].ends {
+        for &e in &fanout.singles {
             self.tell(group, e, best);
         }
+        for batch in &fanout.batches {
+            self.tell_all(group, batch, best);
+        }
+    }
+
+    /// Recomputes what the neighbours of a batch have.
+    fn tell_all(&mut self, group: &mut Group, batch: &[Target], best: (Best, AttrId)) {
+        let plan = self.plan;
+        let source = match best.0 {
+            Best::Slot(slot) => Some(plan.slot_end[slot as usize]),
+            Best::Local(_) | Best::None => None,
+        };
+        // Default routes and aggregates may look at the neighbour.
+        let one_by_one = group.default_route || !group.inside.is_empty();
+        let nothing = best.0 == Best::None
+            || batch.first().is_some_and(|t| !plan.ends[t.end as usize].carries(group.v4()));
+        let mut common = nothing.then_some(AttrId::NONE);
+        for target in batch {
+            let kept = if !self.up[target.end as usize] {
+                Some(AttrId::NONE)
+            } else if one_by_one || source == Some(target.end) {
+                None
+            } else {
+                self.kept(group, target, best, &mut common)
+            };
+            let Some(kept) = kept else {
+                self.tell(group, target.end, best);
+                continue;
+            };
+            if std::mem::replace(&mut group.slots[target.slot as usize], kept) != kept {
+                self.enqueue(target.speaker);
+            }
+        }
+    }
+
+    /// What a neighbour keeps as all of its batch do; `None` where the route names it. What is `common` to all is worked
+    /// out for the first.
+    fn kept(
+        &mut self,
+        group: &Group,
+        target: &Target,
+        best: (Best, AttrId),
+        common: &mut Option<AttrId>,
+    ) -> Option<AttrId> {
+        let is_named = |machine: &Self, route: AttrId| {
+            route.some().is_some_and(|route| target.is_named_in(machine.pool.get(route)))
+        };
+        if is_named(self, best.1) {
+            return None;
+        }
+        if let Some(common) = *common {
+            return (!is_named(self, common)).then_some(common);
+        }
+        let sent = self.send_learned(group, target.end, best);
+        if is_named(self, sent) {
+            return None;
+        }
+        let received = match sent.some() {
+            Some(sent) => self.receive(group, target.end ^ 1, sent),
+            None => AttrId::NONE,
+        };
+        *common = Some(received);
+        *common
     }
 
     /// Recomputes what the neighbour of one end has from it.
@@ -146,7 +214,7 @@ impl<'a> Machine<'a> {
         let plan = self.plan;
         let receiving = &plan.ends[(e ^ 1) as usize];
         let slots = receiving.slots.start as usize..receiving.slots.end as usize;
-        let up = self.live.up(plan, e) && plan.ends[e as usize].carries(group.v4());
+        let up = self.up[e as usize] && plan.ends[e as usize].carries(group.v4());
         let mut changed = false;
         if slots.len() == 1 {
             let sent = if up { self.send(group, e, best) } else { AttrId::NONE };

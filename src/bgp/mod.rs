@@ -10,6 +10,7 @@ mod engine;
 mod error;
 mod exchange;
 mod explain;
+mod fanout;
 mod igp;
 mod machine;
 mod passage;

@@ -1,18 +1,21 @@
 //! A design, checked and indexed: what the engine runs on. It never changes; what is up or down stands elsewhere.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
+use rustc_hash::FxHashMap;
 
 use super::Settings;
 use super::decision::{LocalRoute, Peer, Receiver, SessionKind};
 use super::error::{DesignError, DesignProblem};
+use super::fanout::Fanout;
 use super::policy::{Chain, Policies};
 use crate::model::ResourceId;
 use crate::model::bgp::{
-    AddressFamily, Asn, BgpDesign, BgpSession, BgpSpeaker, DefaultPolicy, LocalAs, PrivateAsAction,
-    SessionEnd, SourceProtocol, StaticNextHop,
+    AddressFamily, Asn, BgpDesign, BgpSession, BgpSpeaker, DefaultPolicy, LocalAs, Origin, PathAttributes,
+    PrivateAsAction, SessionEnd, SourceProtocol, StaticNextHop,
 };
 use crate::prefix_table::PrefixTable;
 
@@ -32,11 +35,9 @@ pub(super) struct Plan {
     pub(super) links: Vec<Link>,
     /// Which end each slot belongs to.
     pub(super) slot_end: Vec<EndIx>,
-    pub(super) by_id: HashMap<ResourceId, SpeakerIx>,
-    pub(super) session_by_id: HashMap<ResourceId, u32>,
-    pub(super) link_by_id: HashMap<ResourceId, u32>,
-    /// What is announced, redistribution included, in a fixed order.
-    pub(super) blocks: Vec<Block>,
+    pub(super) by_id: FxHashMap<ResourceId, SpeakerIx>,
+    pub(super) session_by_id: FxHashMap<ResourceId, u32>,
+    pub(super) link_by_id: FxHashMap<ResourceId, u32>,
     pub(super) aggregates: Vec<Aggregate>,
     /// Whether any end makes a default route.
     pub(super) default_originate: bool,
@@ -50,6 +51,8 @@ pub(super) struct Speaker {
     /// The number that peers outside a confederation see.
     pub(super) outer_asn: Asn,
     pub(super) ends: Vec<EndIx>,
+    /// The same ends, in the order in which it tells them.
+    pub(super) fanout: Fanout,
     /// The slots of what it receives, oldest session first.
     pub(super) slots: std::ops::Range<SlotIx>,
     pub(super) sends_several: bool,
@@ -119,14 +122,14 @@ pub(super) struct Link {
     pub(super) cost: u32,
 }
 
-/// Prefixes that enter BGP at one speaker with the same attributes.
+/// Prefixes that enter BGP at one speaker with the same attributes. They stay in the design: a table may have a million.
 #[derive(Debug)]
-pub(super) struct Block {
+pub(super) struct Block<'d> {
     pub(super) speaker: SpeakerIx,
     pub(super) kind: LocalRoute,
     pub(super) protocol: SourceProtocol,
-    pub(super) prefixes: Vec<IpNet>,
-    pub(super) attributes: crate::model::bgp::PathAttributes,
+    pub(super) prefixes: Cow<'d, [IpNet]>,
+    pub(super) attributes: Cow<'d, PathAttributes>,
     pub(super) chain: Chain,
 }
 
@@ -156,14 +159,15 @@ fn mapped(address: Ipv4Addr) -> IpAddr {
 }
 
 impl Plan {
-    pub(super) fn compile(design: &BgpDesign) -> Result<Self, DesignError> {
+    /// The plan, and what is announced, redistribution included, in a fixed order.
+    pub(super) fn compile(design: &BgpDesign) -> Result<(Self, Vec<Block<'_>>), DesignError> {
         let policies = Policies::compile(&design.routing_policy).map_err(|error| DesignError {
             problems: vec![DesignProblem::new(&ResourceId::new("routing_policy"), "routing_policy", error)],
         })?;
         let mut compile = Compile { design, problems: Vec::new(), policies: &policies };
         let mut declared: Vec<&BgpSpeaker> = design.speakers.iter().collect();
         declared.sort_by(|a, b| a.id.cmp(&b.id));
-        let mut by_id = HashMap::new();
+        let mut by_id = FxHashMap::default();
         for (ix, speaker) in (0..).zip(&declared) {
             if by_id.insert(speaker.id.clone(), ix).is_some() {
                 compile.problem(&speaker.id, "id", "is declared twice");
@@ -175,13 +179,17 @@ impl Plan {
         }
         let (sessions, mut ends, session_by_id) = compile.sessions(&by_id, &declared, &mut speakers);
         let slot_end = slots(&mut speakers, &mut ends, &sessions, design, &session_by_id);
+        let fanouts: Vec<Fanout> = speakers.iter().map(|s| Fanout::new(s, &speakers, &ends)).collect();
+        for (speaker, fanout) in speakers.iter_mut().zip(fanouts) {
+            speaker.fanout = fanout;
+        }
         let (links, link_by_id) = compile.links(&by_id);
         let (blocks, aggregates) = compile.announcements(&by_id, &mut speakers);
         if !compile.problems.is_empty() {
             return Err(DesignError { problems: compile.problems });
         }
         let default_originate = ends.iter().any(|e| e.default_originate.is_some());
-        Ok(Self {
+        let plan = Self {
             policies,
             speakers,
             ends,
@@ -191,10 +199,10 @@ impl Plan {
             by_id,
             session_by_id,
             link_by_id,
-            blocks,
             aggregates,
             default_originate,
-        })
+        };
+        Ok((plan, blocks))
     }
 }
 
@@ -204,9 +212,9 @@ fn slots(
     ends: &mut [End],
     sessions: &[Session],
     design: &BgpDesign,
-    session_by_id: &HashMap<ResourceId, u32>,
+    session_by_id: &FxHashMap<ResourceId, u32>,
 ) -> Vec<EndIx> {
-    let mut several: HashMap<u32, (u16, u16)> = HashMap::new();
+    let mut several: FxHashMap<u32, (u16, u16)> = FxHashMap::default();
     for session in &design.sessions {
         let taken = |from: &SessionEnd, to: &SessionEnd| {
             if to.add_path.receive { from.add_path.send.max(1) } else { 1 }
@@ -248,13 +256,13 @@ pub(super) fn index(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
 }
 
-struct Compile<'d> {
+struct Compile<'d, 'p> {
     design: &'d BgpDesign,
     problems: Vec<DesignProblem>,
-    policies: &'d Policies,
+    policies: &'p Policies,
 }
 
-impl Compile<'_> {
+impl<'d> Compile<'d, '_> {
     fn problem(&mut self, resource: &ResourceId, field: &str, reason: impl std::fmt::Display) {
         self.problems.push(DesignProblem::new(resource, field, reason));
     }
@@ -310,6 +318,7 @@ impl Compile<'_> {
             outer_asn: declared.confederation.as_ref().map_or(declared.asn, |c| c.identifier),
             settings,
             ends: Vec::new(),
+            fanout: Fanout::default(),
             slots: 0..0,
             sends_several: false,
             leaf: false,
@@ -321,15 +330,15 @@ impl Compile<'_> {
 
     fn sessions(
         &mut self,
-        by_id: &HashMap<ResourceId, SpeakerIx>,
+        by_id: &FxHashMap<ResourceId, SpeakerIx>,
         declared: &[&BgpSpeaker],
         speakers: &mut [Speaker],
-    ) -> (Vec<Session>, Vec<End>, HashMap<ResourceId, u32>) {
+    ) -> (Vec<Session>, Vec<End>, FxHashMap<ResourceId, u32>) {
         let mut order: Vec<&BgpSession> = self.design.sessions.iter().collect();
         order.sort_by(|a, b| a.id.cmp(&b.id));
         let mut sessions = Vec::new();
         let mut ends: Vec<End> = Vec::new();
-        let mut index_of = HashMap::new();
+        let mut index_of = FxHashMap::default();
         for session in order {
             if index_of.contains_key(&session.id) {
                 self.problem(&session.id, "id", "is declared twice");
@@ -496,7 +505,7 @@ impl Compile<'_> {
                 [far.own_v4, far.own_v6]
                     .map(|a| speaker.own_routes.longest_match(a).map(|(prefix, _)| prefix))
             };
-            let networks: HashMap<EndIx, _> = speaker.ends.iter().map(|e| (*e, network(*e))).collect();
+            let networks: FxHashMap<EndIx, _> = speaker.ends.iter().map(|e| (*e, network(*e))).collect();
             let mut kinds: Vec<EndIx> = Vec::new();
             for &e in &speaker.ends {
                 let same = |other: &EndIx| {
@@ -530,11 +539,11 @@ impl Compile<'_> {
         }
     }
 
-    fn links(&mut self, by_id: &HashMap<ResourceId, SpeakerIx>) -> (Vec<Link>, HashMap<ResourceId, u32>) {
+    fn links(&mut self, by_id: &FxHashMap<ResourceId, SpeakerIx>) -> (Vec<Link>, FxHashMap<ResourceId, u32>) {
         let mut order: Vec<_> = self.design.links.iter().collect();
         order.sort_by(|a, b| a.id.cmp(&b.id));
         let mut links = Vec::new();
-        let mut index_of = HashMap::new();
+        let mut index_of = FxHashMap::default();
         for link in order {
             let mut known = |end: &ResourceId, field: &str| {
                 let found = by_id.get(end).copied();
@@ -554,12 +563,12 @@ impl Compile<'_> {
 
     fn announcements(
         &mut self,
-        by_id: &HashMap<ResourceId, SpeakerIx>,
+        by_id: &FxHashMap<ResourceId, SpeakerIx>,
         speakers: &mut [Speaker],
-    ) -> (Vec<Block>, Vec<Aggregate>) {
+    ) -> (Vec<Block<'d>>, Vec<Aggregate>) {
         let mut blocks = Vec::new();
         let mut aggregates: Vec<Aggregate> = Vec::new();
-        let mut order: BTreeMap<SpeakerIx, &BgpSpeaker> = BTreeMap::new();
+        let mut order: BTreeMap<SpeakerIx, &'d BgpSpeaker> = BTreeMap::new();
         for declared in &self.design.speakers {
             if let Some(ix) = by_id.get(&declared.id) {
                 order.insert(*ix, declared);
@@ -574,8 +583,8 @@ impl Compile<'_> {
                     speaker: ix,
                     kind: LocalRoute::Network,
                     protocol: SourceProtocol::Bgp,
-                    prefixes: origination.prefixes.clone(),
-                    attributes: origination.attributes.clone(),
+                    prefixes: Cow::Borrowed(&origination.prefixes),
+                    attributes: Cow::Borrowed(&origination.attributes),
                     chain,
                 }));
             }
@@ -599,11 +608,11 @@ impl Compile<'_> {
                     speaker: ix,
                     kind: LocalRoute::Redistributed,
                     protocol: redistribution.protocol,
-                    prefixes,
-                    attributes: crate::model::bgp::PathAttributes {
-                        origin: crate::model::bgp::Origin::Incomplete,
-                        ..Default::default()
-                    },
+                    prefixes: Cow::Owned(prefixes),
+                    attributes: Cow::Owned(PathAttributes {
+                        origin: Origin::Incomplete,
+                        ..PathAttributes::default()
+                    }),
                     chain,
                 }));
             }

@@ -53,6 +53,11 @@ impl Pool {
         self.next_hops[id.0 as usize] = row + 1;
     }
 
+    pub(super) fn shrink(&mut self) {
+        self.sets.shrink_to_fit();
+        self.next_hops.shrink_to_fit();
+    }
+
     pub(super) fn len(&self) -> usize {
         self.sets.len()
     }

@@ -109,6 +109,12 @@ impl Signatures {
         self.chains.len()
     }
 
+    pub(super) fn shrink(&mut self) {
+        self.chains.shrink_to_fit();
+        self.index.shrink_to_fit();
+        self.locals.shrink_to_fit();
+    }
+
     pub(super) fn position(signature: Signature) -> usize {
         signature.0 as usize
     }
@@ -140,6 +146,10 @@ impl Prefixes {
 
     pub(super) fn reserve(&mut self, more: usize) {
         self.groups.reserve(more);
+    }
+
+    pub(super) fn shrink(&mut self) {
+        self.groups.shrink_to_fit();
     }
 
     /// All prefixes with their groups, sorted: IPv4 first, by address, shorter ones first.

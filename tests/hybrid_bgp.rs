@@ -75,6 +75,7 @@ fn gateway_rows(network: &Network, subnet: &str) -> Vec<String> {
     of_gateway.map(|row| row.prefix.to_string()).collect()
 }
 
+/// BGP-11: routers outside see Azure's prefixes behind 12076 alone.
 #[test]
 fn what_routers_announce_arrives_at_the_subnet() {
     let network = network(DATACENTRE);
@@ -251,4 +252,71 @@ fn a_provider_keeps_tenants_apart() {
     let engine = network.bgp().unwrap();
     let best = engine.best(&"red-dc".into(), &"10.0.0.0/16".parse().unwrap()).unwrap();
     assert_eq!(best.attributes.as_path.to_string(), "64999 12076");
+}
+
+/// COEX-5 outside Azure: with a VPN behind the circuit, the router's own preference picks the circuit, and the VPN takes
+/// over when its sessions are gone; over VPN it sees the gateway's number (BGP-11).
+#[test]
+fn a_vpn_stands_behind_the_circuit() {
+    let text = DATACENTRE
+        .replace(
+            "virtual_network_gateways = [",
+            "virtual_network_gateways = [{ id = \"vpn\", virtual_network = \"hub\", gateway_type = \"Vpn\", asn = 65515 }, ",
+        )
+        .replace(
+            "connections = [",
+            "local_network_gateways = [{ id = \"lng\", asn = 65001, bgp_peering_address = \"192.168.255.1\" }]\n    connections = [{ id = \"tunnel\", connection_type = \"IPsec\", virtual_network_gateway = \"vpn\", peer = \"lng\", enable_bgp = true }, ",
+        );
+    let text = format!(
+        "{text}\n[[bgp_sessions]]\nid = \"over-vpn\"\na = {{ speaker = \"r1\", import_policies = [\"behind\"] }}\nb = {{ speaker = \"tunnel\" }}\n\
+         [[routing_policy.policy_definitions]]\nname = \"behind\"\nstatements = [{{ actions = {{ set_local_preference = 90, policy_result = \"accept_route\" }} }}]\n"
+    );
+    let both = network(&text);
+    assert_eq!(links(&both, "dc/routers/r1", "10.0.1.4"), ["primary"]);
+    let engine = both.bgp().unwrap();
+    let routes = engine.routes(&"r1".into(), &"10.0.0.0/16".parse().unwrap()).unwrap();
+    let paths: Vec<String> = routes.entries.iter().map(|e| e.route.attributes.as_path.to_string()).collect();
+    assert!(paths.contains(&"65515".to_owned()) && paths.contains(&"12076".to_owned()), "{paths:?}");
+    let failed = text.replace("peerings = [{ peering_type = \"AzurePrivatePeering\" }]", "peerings = []");
+    let vpn_only = network(&failed);
+    let answer = vpn_only.resolve("dc/routers/r2", ip("10.0.1.4")).unwrap();
+    assert_eq!(answer.disposition().to_string(), "Delivered(subnet hub/subnets/web)", "{answer}");
+    assert!(answer.to_string().contains("via tunnel"), "{answer}");
+    assert_eq!(gateway_rows(&vpn_only, "hub/subnets/web"), ["192.168.0.0/16", "192.168.255.1/32"]);
+}
+
+/// ER-15: Global Reach tells each site what the other announces, with its path behind Microsoft's number.
+#[test]
+fn global_reach_joins_two_sites() {
+    let second = r#"
+    [[express_route_circuits]]
+    id = "er2"
+    peering_location = "Dublin"
+    peerings = [{ peering_type = "AzurePrivatePeering" }]
+    global_reach = ["er1"]
+    primary = { edge_router = "branch" }
+    secondary = { edge_router = "branch" }
+    [[on_premises_sites]]
+    id = "branch"
+    prefixes = ["172.16.0.0/16"]
+    [[bgp_speakers]]
+    id = "branch"
+    asn = 65009
+    originate = [{ prefixes = ["172.16.0.0/16"] }]
+    [[bgp_sessions]]
+    id = "branch-primary"
+    a = { speaker = "branch" }
+    b = { speaker = "er2/peerings/AzurePrivatePeering/links/primary" }
+    "#;
+    let network = network(&format!("{DATACENTRE}{second}"));
+    let engine = network.bgp().unwrap();
+    let path = |speaker: &str, prefix: &str| {
+        let best = engine.best(&speaker.into(), &prefix.parse().unwrap());
+        best.map(|b| b.attributes.as_path.to_string())
+    };
+    assert_eq!(path("branch", "192.168.0.0/16").as_deref(), Some("12076 65001"));
+    assert_eq!(path("r2", "172.16.0.0/16").as_deref(), Some("12076 65009"));
+    assert_eq!(path("branch", "10.0.0.0/16"), None, "the second circuit is linked to no gateway");
+    let answer = network.resolve("branch", ip("192.168.7.7")).unwrap();
+    assert_eq!(answer.disposition().to_string(), "OnPremises(dc)", "{answer}");
 }

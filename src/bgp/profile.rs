@@ -81,8 +81,8 @@ pub struct Settings {
     pub enforce_first_as: bool,
     /// A route whose next hop does not resolve is ineligible.
     pub checks_next_hop: bool,
-    /// An internal route whose next hop does not resolve is still chosen where there is no other (BIRD: it drops
-    /// packets).
+    /// An internal route whose next hop does not resolve is still chosen, and sent on, where there is no other (BIRD: it
+    /// drops packets).
     pub keeps_unresolved: bool,
     /// Who looks for the own cluster id in a received cluster list.
     pub checks_cluster_list: ClusterListCheck,

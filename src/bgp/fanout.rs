@@ -15,6 +15,8 @@ pub(super) struct Fanout {
     /// Those that are looked at one by one.
     pub(super) singles: Vec<EndIx>,
     pub(super) batches: Vec<Vec<Target>>,
+    /// Routes from others go no further: all neighbours are internal and none is a client (RFC 4271 section 9.2.1).
+    pub(super) ends_here: bool,
 }
 
 /// A neighbour that keeps what it hears as it comes, unless it is named in it.
@@ -78,6 +80,9 @@ impl Fanout {
         new.batches = batches;
         new.singles.extend(alone.iter().flatten().map(|target| target.end));
         new.singles.sort_unstable();
+        let is_inside =
+            |end: &End| end.kind == SessionKind::Ibgp && !end.client && end.default_originate.is_none();
+        new.ends_here = speaker.ends.iter().all(|e| is_inside(&ends[*e as usize]));
         new
     }
 }

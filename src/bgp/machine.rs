@@ -130,10 +130,14 @@ impl<'a> Machine<'a> {
         let plan = self.plan;
         let best = self.best(group, speaker);
         let old = std::mem::replace(&mut group.best[speaker as usize], best);
-        if old == best && !plan.speakers[speaker as usize].sends_several {
-            return;
+        let own = &plan.speakers[speaker as usize];
+        let fanout = &own.fanout;
+        if !own.sends_several {
+            let none_is_own = ![old.0, best.0].iter().any(|b| matches!(b, Best::Local(_)));
+            if old == best || fanout.ends_here && none_is_own {
+                return;
+            }
         }
-        let fanout = &plan.speakers[speaker as usize].fanout;
         self.sent.clear();
         for &e in &fanout.singles {
             self.tell(group, e, best);

@@ -133,12 +133,12 @@ impl<'a> Exchange<'a> {
         match found {
             [] => None,
             // Nothing to compare: most decisions of a large design.
-            [only] => {
-                let reached = matches!(only.from, Best::Local(_))
-                    || !settings.checks_next_hop
-                    || self.cost(speaker, only.attributes).is_some();
-                reached.then_some(0)
+            [only]
+                if matches!(only.from, Best::Local(_)) || self.cost(speaker, only.attributes).is_some() =>
+            {
+                Some(0)
             }
+            [only] => decision::select(&[self.candidate(group, speaker, only)], settings),
             // A client of two reflectors: needs no allocation.
             [a, b] => decision::select(&[a, b].map(|route| self.candidate(group, speaker, route)), settings),
             _ => {

@@ -240,7 +240,7 @@ impl Engine {
         let mut items: FxHashMap<(bool, Box<[u32]>), Option<Item>> = FxHashMap::default();
         let mut seen = Vec::new();
         let mut same = if plain { self.local_item(entry, prefixes.first()) } else { None };
-        let mut last: Option<(Signature, Signature)> = None;
+        let mut last: Option<(Signature, Item, Signature)> = None;
         for prefix in prefixes {
             let prefix = prefix.trunc();
             if !plain {
@@ -262,10 +262,10 @@ impl Engine {
                 continue;
             }
             let next = match last {
-                Some((before, after)) if before == *signature => after,
+                Some((before, with, after)) if (before, with) == (*signature, item) => after,
                 _ => self.signatures.with(*signature, item),
             };
-            last = Some((*signature, next));
+            last = Some((*signature, item, next));
             *signature = next;
         }
     }
@@ -576,6 +576,12 @@ impl Engine {
                 }
                 for speaker in &restarted {
                     machine.enqueue(*speaker);
+                    if plan.sends_igp_cost {
+                        // The best route may stay and yet be sent with another MED.
+                        for e in &plan.speakers[*speaker as usize].ends {
+                            machine.refresh(group, *e);
+                        }
+                    }
                 }
                 machine.run(group, budget);
             });
@@ -665,10 +671,13 @@ impl Engine {
                 };
                 locals.extend(self.local_item(&entry, Some(&prefix)));
             }
-            // Chains are in the order of speakers, so that equal prefixes meet whatever their history.
+            // Chains are in the order of speakers, announced before redistributed: as a new design would have them.
             locals.sort_by_key(|item| match item {
-                Item::Local(at) => (self.signatures.local_at(*at).speaker, *at),
-                _ => (0, 0),
+                Item::Local(at) => {
+                    let local = self.signatures.local_at(*at);
+                    (local.speaker, local.kind)
+                }
+                _ => (0, LocalRoute::Network),
             });
             let mut signature = Signature::EMPTY;
             for item in locals {

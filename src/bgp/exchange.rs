@@ -70,7 +70,7 @@ impl<'a> Exchange<'a> {
     /// The routes that a speaker chooses from: its own, then received ones, older sessions first.
     pub(super) fn gather(&self, group: &Group, speaker: SpeakerIx, found: &mut Vec<Gathered>) {
         found.clear();
-        if !self.live.speakers[speaker as usize] || group.slots.is_empty() {
+        if !self.live.speakers[speaker as usize] || group.best.is_empty() {
             return;
         }
         for (i, local) in group.locals_of(speaker) {
@@ -93,6 +93,7 @@ impl<'a> Exchange<'a> {
             [only] => {
                 let reached = matches!(only.from, Best::Local(_))
                     || !settings.checks_next_hop
+                    || settings.keeps_unresolved
                     || self.cost(speaker, only.attributes).is_some();
                 reached.then_some(0)
             }
@@ -333,7 +334,7 @@ impl<'a> Exchange<'a> {
             _ if next_hop_set => false,
             SessionKind::Ebgp => {
                 let third_party = speaker.settings.third_party_next_hop
-                    && attributes.next_hop.is_some_and(|hop| self.on_shared_network(end, hop));
+                    && attributes.next_hop.is_some_and(|hop| self.on_shared_network(e, group.v4(), hop));
                 !end.next_hop_unchanged && !third_party
             }
             SessionKind::ConfedEbgp => end.next_hop_self,
@@ -357,8 +358,9 @@ impl<'a> Exchange<'a> {
 
     /// Whether a next hop stands in a network that the speaker and the neighbour of an end share (RFC 4271 section
     /// 5.1.3).
-    fn on_shared_network(&self, end: &End, next_hop: IpAddr) -> bool {
-        let own = &self.plan.speakers[end.speaker as usize].own_routes;
+    fn on_shared_network(&self, e: EndIx, v4: bool, next_hop: IpAddr) -> bool {
+        let own = &self.plan.speakers[self.plan.ends[e as usize].speaker as usize].own_routes;
+        let peer = self.plan.ends[(e ^ 1) as usize].own(v4);
         let network = |address: IpAddr| match own.longest_match(address) {
             Some((prefix, OwnRoute::Connected)) if prefix.prefix_len() < prefix.max_prefix_len() => {
                 Some(prefix)
@@ -366,9 +368,7 @@ impl<'a> Exchange<'a> {
             _ => None,
         };
         let shared = network(next_hop);
-        shared.is_some()
-            && end.peer_info.address.and_then(network) == shared
-            && end.peer_info.address != Some(next_hop)
+        shared.is_some() && network(peer) == shared && peer != next_hop
     }
 
     /// What becomes of attributes that arrive at an end: checks, then the import policy.

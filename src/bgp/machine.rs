@@ -161,14 +161,20 @@ impl<'a> Machine<'a> {
             let ranked =
                 if up { self.ranked(group, plan.ends[e as usize].speaker, slots.len()) } else { Vec::new() };
             let mut ranked = ranked.into_iter();
+            // A default route that is made for the neighbour is the only one.
+            let mut made = if up { self.made_default(group, e, best) } else { None };
+            let only = made.is_some();
             for at in slots {
                 self.sent.clear();
-                // What may not be sent leaves its place to the next.
-                let received = ranked.by_ref().find_map(|route| {
-                    let sent = self.send(group, e, (route.from, route.attributes)).some()?;
-                    self.receive(group, e ^ 1, sent).some()
-                });
-                let received = received.unwrap_or(AttrId::NONE);
+                // What may not be sent leaves its place to the next; what the neighbour refuses does not.
+                let sent = match made.take() {
+                    Some(made) => Some(made),
+                    None if only => None,
+                    None => ranked
+                        .by_ref()
+                        .find_map(|route| self.send_learned(group, e, (route.from, route.attributes)).some()),
+                };
+                let received = sent.map_or(AttrId::NONE, |sent| self.receive(group, e ^ 1, sent));
                 changed |= std::mem::replace(&mut group.slots[at], received) != received;
             }
             self.sent.clear();
@@ -217,14 +223,19 @@ impl<'a> Machine<'a> {
 
     /// What a speaker sends over an end of what is its best route, stored.
     fn send(&mut self, group: &Group, e: EndIx, route: (Best, AttrId)) -> AttrId {
-        let end = &self.plan.ends[e as usize];
-        if group.default_route && end.default_originate.is_some() {
-            return match self.exchange().make_default(group, e, route) {
-                Some(made) => self.pool.store(made),
-                None => self.send_learned(group, e, route),
-            };
+        match self.made_default(group, e, route) {
+            Some(made) => made,
+            None => self.send_learned(group, e, route),
         }
-        self.send_learned(group, e, route)
+    }
+
+    /// The default route that an end makes, stored.
+    fn made_default(&mut self, group: &Group, e: EndIx, best: (Best, AttrId)) -> Option<AttrId> {
+        if !group.default_route || self.plan.ends[e as usize].default_originate.is_none() {
+            return None;
+        }
+        let made = self.exchange().make_default(group, e, best)?;
+        Some(self.pool.store(made))
     }
 
     fn send_learned(&mut self, group: &Group, e: EndIx, route: (Best, AttrId)) -> AttrId {
@@ -234,7 +245,7 @@ impl<'a> Machine<'a> {
         }
         // A neighbour is never told of itself as a third party, so its copy may differ from that of its update group.
         let next_hop = self.pool.get(route.1).next_hop;
-        if next_hop.is_some() && next_hop == end.peer_info.address {
+        if next_hop == Some(self.plan.ends[(e ^ 1) as usize].own(group.v4())) {
             return match self.exchange().transform(group, e, route, None) {
                 Ok(attributes) => self.pool.store(attributes),
                 Err(_) => AttrId::NONE,

@@ -12,7 +12,7 @@ use super::policy::{Chain, Policies};
 use crate::model::ResourceId;
 use crate::model::bgp::{
     AddressFamily, Asn, BgpDesign, BgpSession, BgpSpeaker, DefaultPolicy, LocalAs, PrivateAsAction,
-    SessionEnd, SourceProtocol, StaticNextHop,
+    SessionEnd, SetMed, SourceProtocol, StaticNextHop,
 };
 use crate::prefix_table::PrefixTable;
 
@@ -40,6 +40,8 @@ pub(super) struct Plan {
     pub(super) aggregates: Vec<Aggregate>,
     /// Whether any end makes a default route.
     pub(super) default_originate: bool,
+    /// Whether any policy takes a MED from the cost of the next hop.
+    pub(super) sends_igp_cost: bool,
 }
 
 #[derive(Debug)]
@@ -178,6 +180,8 @@ impl Plan {
             return Err(DesignError { problems: compile.problems });
         }
         let default_originate = ends.iter().any(|e| e.default_originate.is_some());
+        let mut statements = design.routing_policy.policy_definitions.iter().flat_map(|p| &p.statements);
+        let sends_igp_cost = statements.any(|s| s.actions.set_med == Some(SetMed::Igp));
         Ok(Self {
             policies,
             speakers,
@@ -191,6 +195,7 @@ impl Plan {
             blocks,
             aggregates,
             default_originate,
+            sends_igp_cost,
         })
     }
 }
@@ -482,10 +487,12 @@ impl Compile<'_> {
     fn update_groups(&mut self, ends: &mut [End], speakers: &[Speaker]) {
         for speaker in speakers {
             // Next hops of third parties depend on the network that the neighbour stands in.
-            let network = |end: &End| {
-                let address = end.peer_info.address?;
-                speaker.own_routes.longest_match(address).map(|(prefix, _)| prefix)
+            let network = |e: EndIx| {
+                let peer = &ends[(e ^ 1) as usize];
+                [peer.own_v4, peer.own_v6]
+                    .map(|a| speaker.own_routes.longest_match(a).map(|(prefix, _)| prefix))
             };
+            let mut numbers: Vec<(EndIx, u32)> = Vec::new();
             let mut kinds: Vec<EndIx> = Vec::new();
             for &e in &speaker.ends {
                 let same = |other: &EndIx| {
@@ -504,7 +511,7 @@ impl Compile<'_> {
                         && a.remove_private_as == b.remove_private_as
                         && a.local_as == b.local_as
                         && a.sends_communities == b.sends_communities
-                        && network(a) == network(b)
+                        && network(e) == network(*other)
                 };
                 let group = match kinds.iter().position(same) {
                     Some(group) => group,
@@ -513,7 +520,10 @@ impl Compile<'_> {
                         kinds.len() - 1
                     }
                 };
-                ends[e as usize].update_group = index(group);
+                numbers.push((e, index(group)));
+            }
+            for (e, group) in numbers {
+                ends[e as usize].update_group = group;
             }
         }
     }

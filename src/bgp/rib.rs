@@ -251,6 +251,10 @@ impl Engine {
         let Some(group) = self.group(&prefix.trunc()) else { return Some(NotSent::Nothing) };
         let route = best_of(group, self.plan.ends[e as usize].speaker);
         let exchange = self.exchange();
+        let up = self.live.up(&self.plan, e) && self.plan.ends[e as usize].carries(group.v4());
+        if up && group.default_route && exchange.make_default(group, e, route).is_some() {
+            return None;
+        }
         exchange.withheld(group, e, route).or_else(|| exchange.transform(group, e, route, None).err())
     }
 

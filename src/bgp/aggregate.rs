@@ -15,15 +15,34 @@ pub(super) fn aggregated<'p>(
     let mut standard = Vec::new();
     let mut extended = Vec::new();
     let mut large = Vec::new();
-    let mut common: Option<Vec<Asn>> = None;
     for part in parts.clone() {
         standard.extend_from_slice(part.communities.standard());
         extended.extend_from_slice(part.communities.extended());
         large.extend_from_slice(part.communities.large());
-        // Members of a confederation may not stand among other systems (RFC 5065 section 4).
-        let path = part.as_path.without_confederation();
-        let leading: &[Asn] = match path.segments().next() {
-            Some((SegmentKind::Sequence, asns)) => asns,
+    }
+    // Members of a confederation stay apart from the rest, or they would be seen outside (RFC 5065 section 5).
+    let members = joined(parts.clone(), [SegmentKind::ConfedSequence, SegmentKind::ConfedSet]);
+    let others = joined(parts.clone(), [SegmentKind::Sequence, SegmentKind::Set]);
+    PathAttributes {
+        origin,
+        as_path: AsPath::from_segments(members.into_iter().chain(others)),
+        atomic_aggregate: parts.clone().any(|a| a.atomic_aggregate),
+        communities: Communities::new(standard, extended, large),
+        ..PathAttributes::default()
+    }
+}
+
+/// What the segments of two kinds of all paths become: the sequence that all begin with, and the set of the rest.
+fn joined<'p>(
+    parts: impl Iterator<Item = &'p PathAttributes> + Clone,
+    [sequence, set]: [SegmentKind; 2],
+) -> [Segment; 2] {
+    let of =
+        |part: &'p PathAttributes| part.as_path.segments().filter(move |(k, _)| [sequence, set].contains(k));
+    let mut common: Option<Vec<Asn>> = None;
+    for part in parts.clone() {
+        let leading: &[Asn] = match of(part).next() {
+            Some((kind, asns)) if kind == sequence => asns,
             _ => &[],
         };
         common = Some(match common {
@@ -33,19 +52,9 @@ pub(super) fn aggregated<'p>(
     }
     let common = common.unwrap_or_default();
     let mut rest: Vec<Asn> = Vec::new();
-    for part in parts.clone() {
+    for part in parts {
         // What follows the common part, which is a start of the first sequence.
-        rest.extend(part.as_path.without_confederation().asns().skip(common.len()));
+        rest.extend(of(part).flat_map(|(_, asns)| asns).skip(common.len()));
     }
-    let segment = |kind, asns| Segment { kind, asns };
-    PathAttributes {
-        origin,
-        as_path: AsPath::from_segments([
-            segment(SegmentKind::Sequence, common),
-            segment(SegmentKind::Set, rest),
-        ]),
-        atomic_aggregate: parts.clone().any(|a| a.atomic_aggregate),
-        communities: Communities::new(standard, extended, large),
-        ..PathAttributes::default()
-    }
+    [Segment { kind: sequence, asns: common }, Segment { kind: set, asns: rest }]
 }

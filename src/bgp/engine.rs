@@ -251,7 +251,7 @@ impl Engine {
         let mut items: FxHashMap<(bool, Box<[u32]>), Option<Item>> = FxHashMap::default();
         let mut seen = Vec::new();
         let mut same = if plain { self.local_item(entry, prefixes.first()) } else { None };
-        let mut last: Option<(Signature, Signature)> = None;
+        let mut last: Option<(Signature, Item, Signature)> = None;
         for prefix in prefixes {
             let prefix = prefix.trunc();
             if !plain {
@@ -273,10 +273,10 @@ impl Engine {
                 continue;
             }
             let next = match last {
-                Some((before, after)) if before == *signature => after,
+                Some((before, with, after)) if (before, with) == (*signature, item) => after,
                 _ => self.signatures.with(*signature, item),
             };
-            last = Some((*signature, next));
+            last = Some((*signature, item, next));
             *signature = next;
         }
     }
@@ -685,10 +685,13 @@ impl Engine {
                 };
                 locals.extend(self.local_item(&entry, Some(&prefix)));
             }
-            // Chains are in the order of speakers, so that equal prefixes meet whatever their history.
+            // Chains are in the order of speakers, announced before redistributed: as a new design would have them.
             locals.sort_by_key(|item| match item {
-                Item::Local(at) => (self.signatures.local_at(*at).speaker, *at),
-                _ => (0, 0),
+                Item::Local(at) => {
+                    let local = self.signatures.local_at(*at);
+                    (local.speaker, local.kind)
+                }
+                _ => (0, LocalRoute::Network),
             });
             let mut signature = Signature::EMPTY;
             for item in locals {

@@ -113,7 +113,7 @@ impl<'a> Exchange<'a> {
     /// The routes that a speaker chooses from: its own, then received ones, older sessions first.
     pub(super) fn gather(&self, group: &Group, speaker: SpeakerIx, found: &mut Vec<Gathered>) {
         found.clear();
-        if !self.live.speakers[speaker as usize] || group.slots.is_empty() {
+        if !self.live.speakers[speaker as usize] || group.best.is_empty() {
             return;
         }
         for (i, local) in group.locals_of(speaker) {

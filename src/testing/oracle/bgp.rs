@@ -663,6 +663,10 @@ impl Oracle {
         if often(Asn(0)) > 0 || often(speaker.asn) > allowed || often(outside_asn(speaker)) > allowed {
             return None;
         }
+        // The number shown to the neighbour is an own one too.
+        if end.options.local_as.is_some_and(|local| often(local.asn) > allowed) {
+            return None;
+        }
         if end.kind == Kind::External {
             route.local_preference = None;
             route.originator_id = None;

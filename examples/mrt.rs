@@ -16,19 +16,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     let sample = || concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/bgp/collector.mrt").into();
     let path: PathBuf = arguments.next().map_or_else(sample, PathBuf::from);
     let peer_asn = arguments.next().map(|text| text.to_string_lossy().parse()).transpose()?;
-    let file = BufReader::new(File::open(&path)?);
-    // The reader takes bytes as they come, so nothing is unpacked into memory first.
-    let reader: Box<dyn Read> = if path.extension().is_some_and(|e| e == "gz") {
-        Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(file)))
-    } else {
-        Box::new(file)
-    };
-
     let options = MrtOptions { peer_asn, ..MrtOptions::default() };
     let start = Instant::now();
     let mut tables = None;
-    let memory = allocation_counter::measure(|| tables = Some(mrt::read(reader, &options)));
-    let tables = tables.ok_or("nothing was read")??;
+    // The reader takes bytes as they come, so nothing is unpacked into memory first.
+    let memory = allocation_counter::measure(|| {
+        tables = Some(File::open(&path).map(BufReader::new).map(|file| {
+            let packed = path.extension().is_some_and(|e| e == "gz");
+            let reader: Box<dyn Read> = if packed {
+                Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(file)))
+            } else {
+                Box::new(file)
+            };
+            mrt::read(reader, &options)
+        }));
+    });
+    let tables = tables.ok_or("nothing was read")???;
     let elapsed = start.elapsed();
 
     println!("{:>10} {:<40} {:>9} {:>9}", "AS", "peer", "routes", "sets");

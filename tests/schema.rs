@@ -41,11 +41,13 @@ fn fits(validator: &Validator, name: &str, value: &Value) {
 /// `AZROUTE_BLESS=1` writes it anew.
 #[test]
 fn the_file_is_up_to_date() {
-    let text = format!("{:#}\n", schema());
+    let schema = schema();
     if std::env::var_os("AZROUTE_BLESS").is_some() {
-        std::fs::write(FILE, &text).unwrap();
+        std::fs::write(FILE, format!("{schema:#}\n")).unwrap();
     }
-    assert!(std::fs::read_to_string(FILE).unwrap() == text, "run with AZROUTE_BLESS=1 to write {FILE} anew");
+    // As values: the order of members follows a feature of serde_json that any other crate may turn on.
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(FILE).unwrap()).unwrap();
+    assert!(file == schema, "run with AZROUTE_BLESS=1 to write {FILE} anew");
 }
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -127,7 +129,7 @@ fn mistakes_do_not_fit() {
         fits(&validator, "right", &right);
     }
     let wrong = [
-        json!([]),
+        json!("document"),
         json!({"schema_versio": 1}),
         json!({"schema_version": -1}),
         json!({"schema_version": 4_294_967_296_u64}),
@@ -167,8 +169,13 @@ fn mistakes_do_not_fit() {
         json!({"bgp_sessions": [{"id": "s", "a": {}, "b": {"speaker": "b"}}]}),
         json!({"bgp_sessions": [{"id": "s", "a": {"speaker": "a"}, "b": {"speaker": "b"}, "families": ["ipv4"]}]}),
     ];
-    for wrong in wrong {
-        assert!(serde_json::from_value::<Document>(wrong.clone()).is_err(), "read: {wrong}");
-        assert!(validator.check(&wrong).is_err(), "fits: {wrong}");
-    }
+    let taken: Vec<String> = wrong
+        .iter()
+        .filter_map(|wrong| {
+            let read = serde_json::from_value::<Document>(wrong.clone()).is_ok();
+            let fits = validator.check(wrong).is_ok();
+            (read || fits).then(|| format!("read: {read}, fits: {fits}: {wrong}"))
+        })
+        .collect();
+    assert!(taken.is_empty(), "{}", taken.join("\n"));
 }

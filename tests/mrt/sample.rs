@@ -51,7 +51,7 @@ fn sample() -> Vec<u8> {
 }
 
 /// Small dumps of every kind of record, for the fuzz target to start from.
-fn seeds() -> [(&'static str, Vec<u8>); 4] {
+pub(crate) fn seeds() -> [(&'static str, Vec<u8>); 4] {
     let peer = Peer {
         asn: Asn(64500),
         address: IpAddr::from([192, 0, 2, 1]),

@@ -13,12 +13,16 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::strategies;
 use crate::Network;
+use crate::bgp::Settings;
+use crate::bgp::policy::{Chain, Context, Policies};
 use crate::import::{ImportLimits, Importer, effective_routes as dumps};
+use crate::model::bgp::{Asn, DefaultPolicy, PathAttributes, RouteType, RoutingPolicy, SourceProtocol};
 use crate::model::{Document, ResourceId, Topology};
 
 /// A fuzz target: any bytes, no answer.
@@ -31,6 +35,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("effective_routes", effective_routes),
     ("service_tags", service_tags),
     ("document", document),
+    ("routing_policy", routing_policy),
     ("resolve_structured", resolve_structured),
     #[cfg(feature = "mrt")]
     ("mrt", mrt),
@@ -105,6 +110,71 @@ pub fn document(bytes: &[u8]) {
     match Topology::new(document) {
         Ok(topology) => ask(&topology),
         Err(error) => drop(error.to_string()),
+    }
+}
+
+/// Any bytes as a routing policy: compiled, and run on routes that it is about.
+pub fn routing_policy(bytes: &[u8]) {
+    if bytes.len() > MAX_BYTES {
+        return;
+    }
+    let Ok(declared) = serde_json::from_slice::<RoutingPolicy>(bytes) else { return };
+    let text = serde_json::to_vec(&declared).unwrap_or_default();
+    let again = serde_json::from_slice::<RoutingPolicy>(&text).ok();
+    assert_eq!(Some(&declared), again.as_ref(), "a policy does not survive being written and read");
+    let policies = match Policies::compile(&declared) {
+        Ok(policies) => policies,
+        Err(error) => return drop(error.to_string()),
+    };
+    let names: Vec<String> = declared.policy_definitions.iter().map(|policy| policy.name.clone()).collect();
+    let first: Vec<String> = names.iter().take(1).cloned().collect();
+    let some: Vec<String> = names.into_iter().take(MAX_SOURCES).chain(["nowhere".to_owned()]).collect();
+    for (names, default) in [(&first, DefaultPolicy::AcceptRoute), (&some, DefaultPolicy::RejectRoute)] {
+        // The second is refused where names must exist.
+        let Ok(chain) = policies.chain(names, default) else { continue };
+        run_chain(&policies, &chain, &declared);
+    }
+}
+
+/// Runs a chain on routes with and without attributes, for prefixes that sets name and for others.
+fn run_chain(policies: &Policies, chain: &Chain, declared: &RoutingPolicy) {
+    let settings = Settings::default();
+    let member = declared.prefix_sets.iter().flat_map(|set| &set.prefixes).map(|range| range.prefix);
+    let edges = [IpNet::V4(ipnet::Ipv4Net::default()), IpNet::V6(ipnet::Ipv6Net::default())];
+    let full = r#"{"origin": "egp", "as_path": "65001 65002 {9 19} (65010) [65011] 64512", "next_hop": "192.0.2.1",
+        "med": 5, "local_preference": 100, "communities": ["65000:1", "no-export"],
+        "extended_communities": ["rt:65000:1"], "large_communities": ["64500:1:1"]}"#;
+    let full = serde_json::from_str(full).unwrap_or_default();
+    for attributes in [PathAttributes::default(), full] {
+        for prefix in member.clone().take(4).chain(edges) {
+            let context = Context {
+                prefix: &prefix,
+                neighbor: attributes.next_hop,
+                own_address: attributes.next_hop,
+                own_asn: Asn(65001),
+                peer_asn: Some(Asn(65002)),
+                route_type: RouteType::External,
+                source_protocol: SourceProtocol::Bgp,
+                igp_cost: attributes.med,
+                export: attributes.med.is_some(),
+                settings: &settings,
+            };
+            let (mut plain, mut traced) = (attributes.clone(), attributes.clone());
+            let outcome = policies.evaluate(chain, &context, &mut plain);
+            let (again, traces) = policies.trace(chain, &context, &mut traced);
+            assert_eq!(outcome, again, "looking on changes the outcome");
+            assert!(!outcome.accepted || plain == traced, "looking on changes the route");
+            if chain.is_transparent() {
+                assert!(outcome.accepted && plain == attributes, "a transparent chain changes a route");
+            }
+            assert!(!(chain.rejects_all() && outcome.accepted), "what rejects all accepts a route");
+            for trace in traces.iter().take(MAX_RESOURCES) {
+                drop(trace.to_string());
+            }
+            let mut ids = Vec::new();
+            policies.treatment(&prefix, &mut ids);
+            assert!(ids.is_sorted_by(|a, b| a < b), "a treatment does not ascend");
+        }
     }
 }
 

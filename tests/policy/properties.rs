@@ -2,7 +2,10 @@
 
 use azroute::bgp::Settings;
 use azroute::bgp::policy::Policies;
-use azroute::model::bgp::{Asn, DefaultPolicy, RouteType, RoutingPolicy, SourceProtocol};
+use azroute::model::bgp::{
+    Actions, Asn, Conditions, DefaultPolicy, MatchSet, NeighborSet, PolicyDefinition, PolicyResult,
+    PrefixRange, PrefixSet, RouteType, RoutingPolicy, SourceProtocol, Statement,
+};
 use azroute::testing::strategies;
 use ipnet::IpNet;
 use proptest::option::of;
@@ -186,6 +189,78 @@ proptest! {
         for other in &others {
             if treatment(other)? == own {
                 prop_assert_eq!(evaluate(other), expected.clone(), "{} as {}", other, route.prefix);
+            }
+        }
+    }
+}
+
+/// Prefixes of a few addresses, so that most lie in each other: the last byte of an address, or less of it.
+fn close_prefix() -> impl Strategy<Value = IpNet> {
+    (any::<bool>(), any::<u8>(), 0_u8..=8).prop_map(|(v6, last, longer)| {
+        let text = if v6 {
+            format!("2001:db8::{last:x}/{}", 120 + longer)
+        } else {
+            format!("10.0.0.{last}/{}", 24 + longer)
+        };
+        text.parse().unwrap()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Sets of many members inside each other, held against every member in turn.
+    #[test]
+    fn a_prefix_set_holds_what_its_members_stand_for(
+        members in proptest::collection::vec((close_prefix(), of(0_u8..4), of(0_u8..4)), 0..24),
+        prefixes in proptest::collection::vec(close_prefix(), 1..40),
+        neighbor in close_prefix(),
+    ) {
+        let ranges: Vec<PrefixRange> = members
+            .iter()
+            .map(|(prefix, ge, le)| {
+                let longer = |from: u8, by: u8| (from + by).min(prefix.max_prefix_len());
+                let ge = ge.map(|by| longer(prefix.prefix_len(), by));
+                let le = le.map(|by| longer(ge.unwrap_or(prefix.prefix_len()), by));
+                PrefixRange { prefix: *prefix, ge, le }
+            })
+            .collect();
+        let set = |set: &str| Some(MatchSet { set: set.to_owned(), ..MatchSet::default() });
+        let statement = |conditions| Statement {
+            conditions,
+            actions: Actions { policy_result: Some(PolicyResult::AcceptRoute), ..Actions::default() },
+            ..Statement::default()
+        };
+        let prefix = Conditions { match_prefix_set: set("s"), ..Conditions::default() };
+        let address = Conditions { match_neighbor_set: set("s"), ..Conditions::default() };
+        let definition = |name: &str, conditions| PolicyDefinition {
+            name: name.to_owned(),
+            statements: vec![statement(conditions)],
+        };
+        let declared = RoutingPolicy {
+            prefix_sets: vec![PrefixSet { name: "s".to_owned(), prefixes: ranges }],
+            neighbor_sets: vec![NeighborSet {
+                name: "s".to_owned(),
+                addresses: members.iter().map(|(net, ..)| *net).collect(),
+            }],
+            policy_definitions: vec![definition("prefix", prefix), definition("address", address)],
+            ..RoutingPolicy::default()
+        };
+        let policies = Policies::compile(&declared).unwrap();
+        for prefix in prefixes {
+            let mut route = crate::support::route();
+            (route.prefix, route.neighbor) = (prefix, Some(neighbor.addr()));
+            for name in ["prefix", "address"] {
+                let names = [name.to_owned()];
+                let chain = policies.chain(&names, DefaultPolicy::RejectRoute).unwrap();
+                let outcome = policies.evaluate(&chain, &context(&route), &mut route.attributes.clone());
+                let expected = naive::evaluate(&declared, &names, DefaultPolicy::RejectRoute, &route);
+                prop_assert_eq!(outcome.accepted, expected.accepted, "{} of {}", name, prefix);
+                if name == "prefix" {
+                    let mut ids = Vec::new();
+                    policies.treatment(&prefix, &mut ids);
+                    prop_assert_eq!(ids.len(), usize::from(expected.accepted), "{:?} of {}", ids, prefix);
+                }
             }
         }
     }

@@ -259,7 +259,7 @@ fn calls() {
     let error = Policies::compile(&of(&doubling)).unwrap_err();
     assert_eq!(
         error.reason.to_string(),
-        "with its calls it may look at more than 1048576 statements for one route"
+        "with its calls it may look at more than 65536 statements for one route"
     );
 }
 

@@ -692,7 +692,8 @@ fn evaluation_without_a_change_does_not_allocate() {
             "match_prefix_set = { set = 's', options = 'invert' } / policy_result = 'reject_route'",
             "match_as_path_set = { set = 's', options = 'all' } / policy_result = 'reject_route'",
             "match_community_set = { set = 's' } / set_as_path_exclude = [77], set_private_as = 'remove_if_all', \
-             set_communities = [{ option = 'add', communities = ['65000:1'] }, { option = 'remove', communities = ['1:1'] }], \
+             set_communities = [{ option = 'add', communities = ['65000:1'] }, { option = 'remove', communities = ['1:1'] }, \
+             { option = 'replace', communities = ['65000:100', '65000:1'] }], \
              policy_result = 'accept_route'",
         ],
     );

@@ -23,8 +23,8 @@ use crate::model::bgp::{
 
 /// Calls inside calls: evaluation recurses once each.
 const CALL_DEPTH: usize = 64;
-/// Statements that one policy may look at for one route. Only calls can multiply them.
-const STATEMENTS: usize = 1 << 20;
+/// Statements that one policy may look at for one route, where there are not more of them in all: calls multiply.
+const STATEMENTS: usize = 1 << 16;
 /// Numbers that one policy may put in front of a path: an UPDATE of 65535 bytes (RFC 8654) holds some sixteen thousand.
 const PREPENDED: usize = 4_096;
 
@@ -312,8 +312,9 @@ impl Compiled {
             if burden.depth > CALL_DEPTH {
                 return refuse(PolicyReason::CallDepth { limit: CALL_DEPTH });
             }
-            if burden.statements > STATEMENTS {
-                return refuse(PolicyReason::TooLong { limit: STATEMENTS });
+            let limit = STATEMENTS.max(self.statements.len());
+            if burden.statements > limit {
+                return refuse(PolicyReason::TooLong { limit });
             }
             if burden.prepended > PREPENDED {
                 return refuse(PolicyReason::PrependedTooMuch { limit: PREPENDED });

@@ -193,6 +193,13 @@ mod tests {
         // In a bracket expression it is the characters.
         assert!(finds("^[^_]+$", "65001") && !finds("^[^_]+$", "65001 1") && finds("1[_]2", "1 2"));
         assert!(finds("^[[:digit:]_]+$", "1 2 {3}") && finds(r"^[]_0-9]+$", "1 2") && !finds(r"\_", "1 2"));
+        // A whole path is one segment, and numbers side by side are of one.
+        assert!(
+            finds("^1_2$", "1 2")
+                && !finds("^1$", "1 {2}")
+                && !finds("^1$", "1 2")
+                && !finds("_1_2_", "1 {2}")
+        );
         // In verbose mode too.
         assert!(finds("(?x) 1 _ 2", "1 2"));
     }

@@ -2,7 +2,7 @@
 //! its source at the head; `expected.toml` says what stands where. What is expected was reasoned from the RFCs, not
 //! read from the engine.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};

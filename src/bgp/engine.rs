@@ -431,10 +431,15 @@ impl Engine {
             }));
             self.groups[group].locals = locals.into();
             let mut machine = Machine::new(&plan, &self.live, &mut self.igp, &mut self.pool);
-            for speaker in self.groups[group].locals.iter().map(|l| l.speaker).chain([aggregate.speaker]) {
-                machine.enqueue(speaker);
+            if self.groups[group].outcome == Outcome::Stable {
+                for speaker in self.groups[group].locals.iter().map(|l| l.speaker).chain([aggregate.speaker])
+                {
+                    machine.enqueue(speaker);
+                }
+                machine.run(&mut self.groups[group], self.budget.decisions);
+            } else {
+                machine.start(&mut self.groups[group], self.budget.decisions);
             }
-            machine.run(&mut self.groups[group], self.budget.decisions);
             self.decisions += machine.steps;
         }
     }
@@ -495,6 +500,11 @@ impl Engine {
                 self.live.over_limit[*e as usize / 2] = true;
             }
             self.run(|machine, group, budget| {
+                if group.outcome != Outcome::Stable {
+                    // It stopped with news on its way: there is no state to go on from.
+                    machine.start(group, budget);
+                    return;
+                }
                 for e in &over {
                     machine.refresh(group, *e);
                     machine.refresh(group, e ^ 1);

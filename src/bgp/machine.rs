@@ -108,6 +108,8 @@ impl<'a> Machine<'a> {
             let state = (group.slots.clone(), group.best.clone(), waiting.clone());
             if let Some(first) = seen.insert(state, round) {
                 self.steps += steps;
+                // The next group finds nobody waiting.
+                self.queued.fill(false);
                 return Outcome::Cycle(round - first);
             }
             for speaker in waiting {

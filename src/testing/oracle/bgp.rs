@@ -903,11 +903,11 @@ fn distances(design: &BgpDesign) -> Vec<Vec<Option<u32>>> {
         .map(|id| outside_asn(&design.speakers[at(id)]))
         .collect();
     let mut costs = vec![vec![None; count]; count];
-    for a in 0..count {
-        for b in 0..count {
+    for (a, row) in costs.iter_mut().enumerate() {
+        for (b, cost) in row.iter_mut().enumerate() {
             let (x, y) = (outside_asn(&design.speakers[a]), outside_asn(&design.speakers[b]));
             if a == b || x == y && !linked.contains(&x) {
-                costs[a][b] = Some(0);
+                *cost = Some(0);
             }
         }
     }
@@ -915,11 +915,12 @@ fn distances(design: &BgpDesign) -> Vec<Vec<Option<u32>>> {
         let mut better = false;
         for link in &design.links {
             for (a, b) in [(at(&link.a), at(&link.b)), (at(&link.b), at(&link.a))] {
-                for to in 0..count {
-                    let Some(rest) = costs[b][to] else { continue };
-                    let through: u32 = link.cost.saturating_add(rest);
-                    if costs[a][to].is_none_or(|old| through < old) {
-                        costs[a][to] = Some(through);
+                let over: Vec<Option<u32>> = costs[b].clone();
+                for (old, rest) in costs[a].iter_mut().zip(over) {
+                    let Some(rest) = rest else { continue };
+                    let through = link.cost.saturating_add(rest);
+                    if old.is_none_or(|old| through < old) {
+                        *old = Some(through);
                         better = true;
                     }
                 }

@@ -320,3 +320,42 @@ fn global_reach_joins_two_sites() {
     let answer = network.resolve("branch", ip("192.168.7.7")).unwrap();
     assert_eq!(answer.disposition().to_string(), "OnPremises(dc)", "{answer}");
 }
+
+/// ER-11: routers whose policies never agree are found, with the prefix.
+#[test]
+fn routers_that_never_agree_are_a_finding() {
+    // The bad gadget: each prefers the way over its neighbour to its own.
+    let mut text = DATACENTRE.to_owned();
+    text = text.replace(
+        "    [[on_premises_sites]]\n    id = \"dc\"",
+        "    [[on_premises_sites]]\n    id = \"o\"\n    [[on_premises_sites]]\n    id = \"g1\"\n    [[on_premises_sites]]\n    id = \"g2\"\n    [[on_premises_sites]]\n    id = \"g3\"\n    [[on_premises_sites]]\n    id = \"dc\"",
+    );
+    text.push_str(
+        "[[bgp_speakers]]\nid = \"o\"\nasn = 65100\noriginate = [{ prefixes = [\"198.51.100.0/24\"] }]\n",
+    );
+    for i in 1..=3 {
+        let next = i % 3 + 1;
+        text.push_str(&format!("[[bgp_speakers]]\nid = \"g{i}\"\nasn = {}\n", 65100 + i));
+        text.push_str(&format!(
+            "[[bgp_sessions]]\nid = \"o{i}\"\na = {{ speaker = \"o\" }}\nb = {{ speaker = \"g{i}\" }}\n\
+             [[bgp_sessions]]\nid = \"n{i}\"\na = {{ speaker = \"g{i}\", import_policies = [\"direct\"] }}\nb = {{ speaker = \"g{next}\" }}\n"
+        ));
+    }
+    text.push_str(
+        r#"
+        [routing_policy]
+        as_path_sets = [{ name = "two", members = ["^[0-9]+ 65100$"] }]
+        [[routing_policy.policy_definitions]]
+        name = "direct"
+        statements = [
+            { conditions = { match_as_path_set = { set = "two" } }, actions = { set_local_preference = 200, policy_result = "accept_route" } },
+            { actions = { policy_result = "reject_route" } },
+        ]
+        "#,
+    );
+    let network = network(&text);
+    let unsettled: Vec<String> = network.bgp().unwrap().unsettled().map(|p| p.to_string()).collect();
+    assert_eq!(unsettled, ["198.51.100.0/24"]);
+    let codes: Vec<_> = network.findings().iter().map(|f| f.code).collect();
+    assert!(codes.contains(&azroute::analysis::FindingCode::BgpUnsettled), "{codes:?}");
+}

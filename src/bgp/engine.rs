@@ -173,6 +173,17 @@ impl Engine {
         }
     }
 
+    /// Prefixes for which no stable state was reached, sorted: their routes show one moment.
+    pub fn unsettled(&self) -> impl Iterator<Item = IpNet> {
+        let mut found: Vec<IpNet> = Vec::new();
+        if self.groups.iter().any(|g| g.members > 0 && g.outcome != Outcome::Stable) {
+            let moving = |s| self.group_at(s).is_some_and(|g| g.outcome != Outcome::Stable);
+            found.extend(self.prefixes.iter().filter(|(_, s)| moving(*s)).map(|(prefix, _)| *prefix));
+            found.sort_unstable();
+        }
+        found.into_iter()
+    }
+
     /// The ids of all speakers, sorted.
     pub fn speakers(&self) -> impl Iterator<Item = &ResourceId> {
         self.plan.speakers.iter().map(|s| &s.id)

@@ -205,4 +205,6 @@ pub(crate) enum EventKind {
     GatewayRouteCapacityExceeded,
     /// Routes were refused.
     RoutesRefused,
+    /// Speakers outside Azure go on changing their minds.
+    Unsettled,
 }

@@ -37,6 +37,11 @@ pub(crate) fn converge(topology: &Topology) -> Result<ControlPlane, DesignError>
     };
     build.listen(&plane.told_by_sites);
     build.computed = bgp.as_ref().map_or_else(Vec::new, Bgp::computed);
+    let unsettled: Vec<IpNet> = bgp.as_ref().map_or_else(Vec::new, |bgp| bgp.engine.unsettled().collect());
+    if let Some(first) = unsettled.first() {
+        let detail = format!("BGP does not settle for {first} ({} prefixes)", unsettled.len());
+        build.event(EventKind::Unsettled, &ResourceId::new("bgp_sessions"), Rule::ER_11, detail);
+    }
     let gateways = &topology.document().virtual_network_gateways;
     plane.printed_next_hops = gateways.iter().map(|gateway| build.printed_next_hops(gateway)).collect();
     for at in 0..plane.domains.len() {

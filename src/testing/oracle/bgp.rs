@@ -385,7 +385,8 @@ impl Oracle {
                     continue;
                 }
                 let mut summary = summary(&parts, aggregate.as_set);
-                summary.aggregator = Some(Aggregator { asn: outside_asn(speaker), address: router_id(speaker) });
+                summary.aggregator =
+                    Some(Aggregator { asn: outside_asn(speaker), address: router_id(speaker) });
                 let entered =
                     self.entered(prefix, speaker, summary, &aggregate.attributes, SourceProtocol::Bgp);
                 routes.extend(entered.map(|a| (a, SourceProtocol::Bgp)));

@@ -70,7 +70,7 @@ impl<'a> Exchange<'a> {
     /// The routes that a speaker chooses from: its own, then received ones, older sessions first.
     pub(super) fn gather(&self, group: &Group, speaker: SpeakerIx, found: &mut Vec<Gathered>) {
         found.clear();
-        if !self.live.speakers[speaker as usize] || group.slots.is_empty() {
+        if !self.live.speakers[speaker as usize] || group.best.is_empty() {
             return;
         }
         for (i, local) in group.locals_of(speaker) {
@@ -93,6 +93,7 @@ impl<'a> Exchange<'a> {
             [only] => {
                 let reached = matches!(only.from, Best::Local(_))
                     || !settings.checks_next_hop
+                    || settings.keeps_unresolved
                     || self.cost(speaker, only.attributes).is_some();
                 reached.then_some(0)
             }

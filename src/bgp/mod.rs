@@ -17,6 +17,7 @@ mod pool;
 mod prefixes;
 mod profile;
 mod rib;
+mod stability;
 mod state;
 
 pub use engine::{BgpChange, BgpChangeError, Budget, Engine, Statistics};
@@ -26,3 +27,4 @@ pub use profile::{
     Arrival, ClusterListCheck, ConfederationPeers, LocalOrigin, MedNeighbor, MultipathAsPath, Settings,
 };
 pub use rib::{LearnedFrom, Passed, RibEntry, RibPrefix, Route, Stage, Standing};
+pub use stability::{Cycle, GroupVerdict, Selected, SelectedFrom, Selection, State, Verdict};

@@ -20,10 +20,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde::{Deserialize, Serialize};
 
 pub use case::{Case, CaseCandidate, CaseError, CasePeer, CaseReceiver, Lost, Outcome, Refused};
+pub(in crate::bgp) use key::{Ages, Key, compare, rank};
 
 use super::{Arrival, ClusterListCheck, MultipathAsPath, Settings};
 use crate::model::bgp::{Asn, ClusterList, PathAttributes, SegmentKind};
-use key::{Ages, Key, compare, rank};
 
 /// A route that may be chosen.
 #[derive(Clone, Copy, Debug)]

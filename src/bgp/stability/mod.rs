@@ -147,8 +147,7 @@ pub enum SelectedFrom {
 pub struct Cycle {
     /// One of them.
     pub start: State,
-    /// Which speakers then change to what, one after another; after the last step the start is there again. Empty where
-    /// the budget ended before a state came again.
+    /// Which speakers then change to what, one after another; after the last step the start is there again.
     pub steps: Vec<Vec<Selection>>,
 }
 
@@ -269,10 +268,10 @@ impl<'e> Judge<'e> {
                 let states = [first, second].map(|s| self.state(group, s));
                 Verdict::Multiple(Box::new(states))
             }
-            Found::None => {
-                let cycle = study.cycle();
-                Verdict::Oscillates(Box::new(self.cycle(group, &cycle)))
-            }
+            Found::None => match study.cycle() {
+                Some(cycle) => self.cycle(group, &cycle).map_or(Verdict::Unknown, Verdict::Oscillates),
+                None => Verdict::Unknown,
+            },
             Found::Unknown => Verdict::Unknown,
         }
     }
@@ -355,11 +354,8 @@ impl<'e> Judge<'e> {
         }
     }
 
-    fn cycle(&self, group: &Group, states: &[Selections]) -> Cycle {
-        let Some(start) = states.first() else {
-            let none = vec![(Best::None, super::pool::AttrId::NONE); self.engine.plan.speakers.len()];
-            return Cycle { start: self.state(group, &none), steps: Vec::new() };
-        };
+    fn cycle(&self, group: &Group, states: &[Selections]) -> Option<Box<Cycle>> {
+        let start = states.first()?;
         let next = states.iter().skip(1).chain([start]);
         let steps = states.iter().zip(next).map(|(before, after)| {
             let changed = (0..).zip(before.iter().zip(after)).filter(|(_, (before, after))| before != after);
@@ -367,6 +363,6 @@ impl<'e> Judge<'e> {
         });
         // A round may change only what is told.
         let steps = steps.filter(|changed| !changed.is_empty()).collect();
-        Cycle { start: self.state(group, start), steps }
+        Some(Box::new(Cycle { start: self.state(group, start), steps }))
     }
 }

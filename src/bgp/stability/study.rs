@@ -7,6 +7,11 @@
 //! known, the state is the only one, and speakers come to it in any order: first those of the first round, then those
 //! of the second.
 //!
+//! What is *all company*? With MED, a third route may decide between two, so it is not enough to look at the routes
+//! found so far: two speakers could each hold the third route that makes the other one hold it. Hence the company is
+//! everything that the round before found possible, and the first round takes all for possible that is not longer or
+//! less preferred.
+//!
 //! Where that ends early, the search assumes for one speaker in turn each neighbour that it may select, draws the same
 //! conclusions, and goes on. What it comes to is checked by the engine's own export, import and decision.
 //!
@@ -107,6 +112,8 @@ struct Known {
     /// By end: what it sends of several routes is sure.
     listed: Vec<bool>,
     sure: Vec<Vec<Possible>>,
+    /// Every route that may be there, by speaker, as the last round found it; none before the first.
+    company: Option<Rc<Vec<Node>>>,
 }
 
 /// What becomes of a route on its way to a neighbour.
@@ -124,6 +131,7 @@ pub(super) struct Study<'a> {
     machine: Machine<'a>,
     pub(super) group: Group,
     transfers: FxHashMap<(EndIx, Best, AttrId, Mode), Option<Transfer>>,
+    opened: FxHashMap<AttrId, Transfer>,
     none: Rc<[Asn]>,
     /// Several routes of one sender were taken in an order that they may not have.
     guesses_order: bool,
@@ -163,6 +171,7 @@ impl<'a> Study<'a> {
             machine,
             group,
             transfers: FxHashMap::default(),
+            opened: FxHashMap::default(),
             none: Rc::from([]),
             guesses_order: false,
             work: 0,
@@ -271,10 +280,10 @@ impl<'a> Study<'a> {
         settled.then(|| speakers.all(|(s, selected)| self.machine.best(&self.group, s) == *selected))
     }
 
-    /// The selections of each step of a run that does not end.
-    pub(super) fn cycle(&mut self) -> Vec<Selections> {
-        let found = self.machine.cycle(&mut self.group, self.budget).unwrap_or_default();
-        found.into_iter().map(Vec::from).collect()
+    /// The selections of each step of a run that does not end; `None` where it does, or the budget ends first.
+    pub(super) fn cycle(&mut self) -> Option<Vec<Selections>> {
+        let found = self.machine.cycle(&mut self.group, self.budget)?;
+        Some(found.into_iter().map(Vec::from).collect())
     }
 
     pub(super) fn pool(&self) -> &Pool {
@@ -298,6 +307,7 @@ impl<'a> Study<'a> {
             assumed: vec![None; speakers],
             listed: vec![false; self.plan.ends.len()],
             sure: vec![Vec::new(); speakers],
+            company: None,
         };
         for (i, local) in (0..).zip(self.group.locals.to_vec()) {
             if self.machine.live.speakers[local.speaker as usize] {
@@ -312,11 +322,12 @@ impl<'a> Study<'a> {
     /// Draws every conclusion. What is left to decide then, if anything; no choices where nothing can be assumed.
     fn settle(&mut self, known: &mut Known, mode: Mode) -> Result<Option<Options>, Stop> {
         loop {
-            let nodes = self.possible(known, mode)?;
-            let mut progress = false;
+            let nodes = Rc::new(self.possible(known, mode)?);
+            let before = known.company.replace(Rc::clone(&nodes));
+            let mut progress = before.is_none_or(|before| self.size(&before) != self.size(&nodes));
             let mut options: Option<Options> = None;
             let mut open = false;
-            for (speaker, node) in (0..).zip(&nodes) {
+            for (speaker, node) in (0..).zip(nodes.iter()) {
                 if !node.wanted {
                     continue;
                 }
@@ -324,7 +335,7 @@ impl<'a> Study<'a> {
                 if self.plan.speakers[s].sends_several {
                     progress |= self.send_several(known, speaker, &node.routes, mode);
                 }
-                let left = self.left(speaker, node, known.assumed[s]);
+                let left = self.left(speaker, node, Some(node), known.assumed[s]);
                 if let Some(selected) = known.selected[s] {
                     if known.assumed[s].is_some() && !Self::agrees(node, &left, selected) {
                         return Err(Stop::Contradiction);
@@ -364,6 +375,17 @@ impl<'a> Study<'a> {
                 });
             }
         }
+    }
+
+    /// Numbers that change whenever less is possible than before.
+    fn size(&self, nodes: &[Node]) -> (usize, usize, usize) {
+        nodes.iter().flat_map(|n| &n.routes).filter(|r| !r.sure).fold(
+            (0, 0, 0),
+            |(count, length, passed), r| {
+                let hops = self.pool().get(r.attributes).as_path.hop_count();
+                (count + 1, length + hops, passed + r.passed.len())
+            },
+        )
     }
 
     /// Whether an assumed selection can still be made.
@@ -484,6 +506,7 @@ impl<'a> Study<'a> {
                 Node { wanted, routes, at: FxHashMap::default(), queued: false }
             })
             .collect();
+        let company = known.company.clone();
         let mut queue = VecDeque::new();
         for (s, node) in (0..).zip(&mut nodes) {
             if node.wanted && !node.routes.is_empty() {
@@ -511,7 +534,7 @@ impl<'a> Study<'a> {
             }
             let may_select = match known.selected[s] {
                 Some(_) => Vec::new(),
-                None => self.left(speaker, &nodes[s], known.assumed[s]),
+                None => self.left(speaker, &nodes[s], company.as_ref().map(|c| &c[s]), known.assumed[s]),
             };
             for i in may_select {
                 if !std::mem::replace(&mut nodes[s].routes[i].told, true) {
@@ -633,36 +656,49 @@ impl<'a> Study<'a> {
         let received = self.machine.pass(&self.group, e, (from, attributes)).some();
         let transfer = received.map(|received| match mode {
             Mode::Exact => Transfer { attributes: received, shape: received, seen: Rc::clone(&self.none) },
-            Mode::Open => {
-                let seen = self.machine.pool.get(received);
-                let (path, shape) = opened(&seen.as_path);
-                let numbers = plain(&seen.as_path).filter(|a| *a != ANY).collect();
-                let (mut opened, mut shaped) = (seen.clone(), seen.clone());
-                (opened.as_path, shaped.as_path) = (path, shape);
-                Transfer {
-                    attributes: self.machine.pool.store(opened),
-                    shape: self.machine.pool.store(shaped),
-                    seen: numbers,
-                }
-            }
+            Mode::Open => self.open(received),
         });
         self.transfers.insert(key, transfer.clone());
         transfer
     }
 
+    /// A route with its path opened. Neighbours often receive the same.
+    fn open(&mut self, received: AttrId) -> Transfer {
+        if let Some(found) = self.opened.get(&received) {
+            return found.clone();
+        }
+        let attributes = self.machine.pool.get(received);
+        let (path, shape) = opened(&attributes.as_path);
+        let seen = plain(&attributes.as_path).filter(|a| *a != ANY).collect();
+        let (mut open, mut shaped) = (attributes.clone(), attributes.clone());
+        (open.as_path, shaped.as_path) = (path, shape);
+        let attributes = self.machine.pool.store(open);
+        let transfer = Transfer { attributes, shape: self.machine.pool.store(shaped), seen };
+        self.opened.insert(received, transfer.clone());
+        transfer
+    }
+
     // ---- what may be selected ----
 
-    /// The routes that a speaker may select, by position: those that no sure one beats in all company.
-    fn left(&self, speaker: SpeakerIx, node: &Node, assumed: Option<Best>) -> Vec<usize> {
-        let mut left = self.unbeaten(speaker, &node.routes);
+    /// The routes that a speaker may select, by position: those that no sure one beats in any company that is part of
+    /// the given one.
+    fn left(
+        &self,
+        speaker: SpeakerIx,
+        node: &Node,
+        company: Option<&Node>,
+        assumed: Option<Best>,
+    ) -> Vec<usize> {
+        let mut left = self.unbeaten(speaker, &node.routes, company);
         if let Some(from) = assumed {
             left.retain(|i| node.routes[*i].from == from);
         }
         left
     }
 
-    fn unbeaten(&self, speaker: SpeakerIx, routes: &[Possible]) -> Vec<usize> {
-        if routes.iter().all(|r| r.sure) {
+    fn unbeaten(&self, speaker: SpeakerIx, routes: &[Possible], company: Option<&Node>) -> Vec<usize> {
+        let all_sure = |routes: &[Possible]| routes.iter().all(|r| r.sure);
+        if all_sure(routes) && company.is_some_and(|c| all_sure(&c.routes)) {
             // Nothing is open: the decision itself.
             let found = gathered(routes);
             let best = self.machine.exchange().select(&self.group, speaker, &found).map(|b| found[b].from);
@@ -673,11 +709,15 @@ impl<'a> Study<'a> {
         };
         // Steps before MED are an order of all routes. An open route may stand at any rank from its own on.
         let mut left: Vec<usize> = (0..routes.len()).filter(|i| routes[*i].key.rank < rank).collect();
-        let level: Vec<&Possible> =
-            routes.iter().filter(|r| r.key.rank == rank || r.open && r.key.rank < rank).collect();
         let equal = (0..routes.len()).filter(|i| routes[*i].key.rank == rank);
+        let Some(company) = company else {
+            left.extend(equal);
+            return left;
+        };
+        let meets = |r: &&Possible| r.key.rank == rank || r.open && r.key.rank < rank;
+        let level: Vec<&Possible> = company.routes.iter().filter(meets).collect();
         let company = Company::new(&level, &self.plan.speakers[speaker as usize].settings);
-        let mut sure: Vec<&Possible> = level.iter().filter(|r| r.sure).copied().collect();
+        let mut sure: Vec<&Possible> = routes.iter().filter(|r| r.sure && r.key.rank == rank).collect();
         if company.is_ordered && company.is_lexical {
             // The best of the sure ones beats whatever the others beat.
             let best = sure.iter().copied().min_by(|a, b| company.compare(a, b));

@@ -25,7 +25,7 @@ use crate::prefix_table::PrefixTable;
 /// How far the engine goes before it gives a group up as unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Decisions for one route group.
+    /// Decisions for one route group, when it is converged and again when it is judged ([`Engine::verdict`]).
     pub decisions: u64,
 }
 
@@ -103,8 +103,8 @@ pub struct Engine {
     pub(super) prefixes: Prefixes,
     pub(super) groups: Vec<Group>,
     /// Groups by signature; `u32::MAX` is none.
-    group_of: Vec<u32>,
-    budget: Budget,
+    pub(super) group_of: Vec<u32>,
+    pub(super) budget: Budget,
     decisions: u64,
     /// Prefixes sorted, for aggregates; dropped when one comes or goes.
     sorted: Option<Arc<Vec<(IpNet, Signature)>>>,

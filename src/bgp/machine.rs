@@ -64,6 +64,12 @@ impl<'a> Machine<'a> {
 
     /// Starts a group from nothing.
     pub(super) fn start(&mut self, group: &mut Group, budget: u64) {
+        self.seed(group);
+        self.run(group, budget);
+    }
+
+    /// Empties a group's tables, and queues those who have something to say of their own.
+    fn seed(&mut self, group: &mut Group) {
         group.slots = vec![AttrId::NONE; self.plan.slot_end.len()].into();
         group.best = vec![(Best::None, AttrId::NONE); self.plan.speakers.len()].into();
         for i in 0..group.locals.len() {
@@ -77,7 +83,6 @@ impl<'a> Machine<'a> {
                 }
             }
         }
-        self.run(group, budget);
     }
 
     /// Works through the queue. A group that does not settle is watched for a state that comes again.
@@ -125,6 +130,63 @@ impl<'a> Machine<'a> {
         }
         self.steps += steps;
         Outcome::Stable
+    }
+
+    /// Runs a group from nothing, in rounds, until a state comes again: the best routes after each round of that cycle.
+    /// `None` where it settles, or the budget ends.
+    pub(super) fn cycle(&mut self, group: &mut Group, budget: u64) -> Option<Vec<Box<[(Best, AttrId)]>>> {
+        self.seed(group);
+        let mut seen: HashMap<Moment, usize> = HashMap::new();
+        let mut rounds = Vec::new();
+        let mut steps = 0;
+        let mut found = None;
+        while steps <= budget {
+            let waiting: Vec<SpeakerIx> = self.queue.drain(..).chain(self.later.drain(..)).collect();
+            if waiting.is_empty() {
+                break;
+            }
+            let moment = (group.slots.clone(), group.best.clone(), waiting.clone());
+            if let Some(first) = seen.insert(moment, rounds.len()) {
+                found = Some(first);
+                break;
+            }
+            rounds.push(group.best.clone());
+            for speaker in waiting {
+                self.queued[speaker as usize] = false;
+                self.process(group, speaker);
+                steps += 1;
+            }
+        }
+        while self.dequeue().is_some() {}
+        self.queued.fill(false);
+        self.steps += steps;
+        found.map(|first| rounds.split_off(first))
+    }
+
+    /// What arrives over an end of a speaker's route, as its neighbour stores it. Routes that are passed in turn over the
+    /// ends of one speaker must be the same one, unless [`forget_sent`](Self::forget_sent) stands between them.
+    pub(super) fn pass(&mut self, group: &Group, e: EndIx, route: (Best, AttrId)) -> AttrId {
+        if !self.live.up(self.plan, e) || !self.plan.ends[e as usize].carries(group.v4()) {
+            return AttrId::NONE;
+        }
+        match self.send(group, e, route).some() {
+            Some(sent) => self.receive(group, e ^ 1, sent),
+            None => AttrId::NONE,
+        }
+    }
+
+    /// Another route is at hand.
+    pub(super) fn forget_sent(&mut self) {
+        self.sent.clear();
+    }
+
+    /// Empties the queue; whether there was anything in it.
+    pub(super) fn clear(&mut self) -> bool {
+        let mut any = false;
+        while self.dequeue().is_some() {
+            any = true;
+        }
+        any
     }
 
     /// Decides at one speaker, and tells its neighbours if that changed anything.
@@ -277,7 +339,7 @@ impl<'a> Machine<'a> {
         exchange.next_best(group, self.plan.ends[e as usize].speaker, left)
     }
 
-    fn best(&mut self, group: &Group, speaker: SpeakerIx) -> (Best, AttrId) {
+    pub(super) fn best(&mut self, group: &Group, speaker: SpeakerIx) -> (Best, AttrId) {
         let mut found = std::mem::take(&mut self.found);
         self.exchange().gather(group, speaker, &mut found);
         self.resolve(&found);
@@ -288,7 +350,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Looks the next hops of routes up, so that all else can be done without changing anything.
-    fn resolve(&mut self, found: &[Gathered]) {
+    pub(super) fn resolve(&mut self, found: &[Gathered]) {
         for route in found {
             if self.pool.next_hop(route.attributes).is_none()
                 && let Some(next_hop) = self.pool.get(route.attributes).next_hop
@@ -305,7 +367,7 @@ impl<'a> Machine<'a> {
     }
 
     /// What a speaker sends over an end of what is its best route, stored.
-    fn send(&mut self, group: &Group, e: EndIx, route: (Best, AttrId)) -> AttrId {
+    pub(super) fn send(&mut self, group: &Group, e: EndIx, route: (Best, AttrId)) -> AttrId {
         if self.exchange().makes_default(group, e) {
             return match self.exchange().make_default(group, e, route, None) {
                 Ok(made) => self.pool.store(made),
@@ -344,7 +406,7 @@ impl<'a> Machine<'a> {
     }
 
     /// What becomes of a route that arrives at an end, stored.
-    fn receive(&mut self, group: &Group, e: EndIx, sent: AttrId) -> AttrId {
+    pub(super) fn receive(&mut self, group: &Group, e: EndIx, sent: AttrId) -> AttrId {
         let end = &self.plan.ends[e as usize];
         let speaker = &self.plan.speakers[end.speaker as usize];
         let attributes = self.pool.get(sent);

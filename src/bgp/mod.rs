@@ -21,6 +21,7 @@ mod prefixes;
 mod profile;
 mod rib;
 mod show;
+mod stability;
 mod state;
 
 pub use engine::{BgpChange, BgpChangeError, Budget, Engine, Statistics};
@@ -33,3 +34,4 @@ pub use profile::{
 };
 pub use rib::{LearnedFrom, Passed, RibEntry, RibPrefix, Route, Stage, Standing};
 pub use show::RouteTable;
+pub use stability::{Cycle, GroupVerdict, Selected, SelectedFrom, Selection, State, Verdict};

@@ -24,7 +24,7 @@ const LONGEST: usize = (1 << (LOCAL_ORIGIN - AS_PATH_LENGTH)) - 1;
 const NEVER: u64 = u64::MAX;
 
 /// The steps before MED in one number; `None` where the route cannot be used.
-pub(super) fn rank(candidate: &Candidate<'_>, settings: &Settings) -> Option<u128> {
+pub(in crate::bgp) fn rank(candidate: &Candidate<'_>, settings: &Settings) -> Option<u128> {
     let attributes = candidate.attributes;
     let unresolved = candidate.igp_cost.is_none() && settings.checks_next_hop;
     // What is not on the link to an external peer is not even kept.
@@ -98,30 +98,30 @@ fn step_of(difference: u128) -> Step {
 
 /// All that is compared of a route.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Key {
+pub(in crate::bgp) struct Key {
     /// Its place among the candidates.
-    pub(super) index: usize,
+    pub(in crate::bgp) index: usize,
     /// The steps before MED. Left 0 where those are known to be equal.
-    pub(super) rank: u128,
-    pub(super) med: u32,
+    pub(in crate::bgp) rank: u128,
+    pub(in crate::bgp) med: u32,
     /// Whose MED it is: comparable within one group.
     group: u64,
     /// Or with the same one of these, if not 0.
     member: u64,
     /// See [`cost`].
-    pub(super) cost: u64,
-    pub(super) age: u32,
+    pub(in crate::bgp) cost: u64,
+    pub(in crate::bgp) age: u32,
     /// See [`is_external`].
     external: bool,
     router_id: u32,
     clusters: usize,
-    pub(super) address: u128,
+    pub(in crate::bgp) address: u128,
     path_id: u32,
 }
 
 /// What "older" means.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Ages {
+pub(in crate::bgp) enum Ages {
     /// The higher age.
     Compared,
     /// The one in use, by index, if its age is higher.
@@ -130,7 +130,7 @@ pub(super) enum Ages {
 
 impl Key {
     /// The steps from MED on.
-    pub(super) fn new(index: usize, candidate: &Candidate<'_>, settings: &Settings) -> Self {
+    pub(in crate::bgp) fn new(index: usize, candidate: &Candidate<'_>, settings: &Settings) -> Self {
         let (group, member) = med_group(candidate, settings);
         Self {
             index,
@@ -149,12 +149,22 @@ impl Key {
     }
 
     /// With the steps before MED.
-    pub(super) fn ranked(self, rank: u128) -> Self {
+    pub(in crate::bgp) fn ranked(self, rank: u128) -> Self {
         Self { rank, ..self }
     }
 
+    /// Whether age counts, and router ids may not.
+    pub(in crate::bgp) fn is_external(&self) -> bool {
+        self.external
+    }
+
+    /// The system whose MEDs this one's is comparable with; `None` where comparability is no equivalence.
+    pub(in crate::bgp) fn med_system(&self) -> Option<u64> {
+        (self.group != NEVER && self.member == 0).then_some(self.group)
+    }
+
     /// Whether the MEDs of both may be compared.
-    pub(super) fn is_comparable(&self, other: &Self) -> bool {
+    pub(in crate::bgp) fn is_comparable(&self, other: &Self) -> bool {
         are_comparable((self.group, self.member), (other.group, other.member))
     }
 }
@@ -254,7 +264,7 @@ pub(super) fn are_comparable(a: (u64, u64), b: (u64, u64)) -> bool {
 
 /// How two routes compare, and the step that tells them apart.
 #[inline]
-pub(super) fn compare(a: &Key, b: &Key, settings: &Settings, ages: Ages) -> (Ordering, Step) {
+pub(in crate::bgp) fn compare(a: &Key, b: &Key, settings: &Settings, ages: Ages) -> (Ordering, Step) {
     if a.rank != b.rank {
         return (a.rank.cmp(&b.rank), step_of(a.rank ^ b.rank));
     }

@@ -22,11 +22,11 @@ use serde::{Deserialize, Serialize};
 
 pub use case::{Case, CaseCandidate, CaseError, CasePeer, CaseReceiver, Lost, Outcome, Refused};
 
+pub(in crate::bgp) use key::{Ages, Key, compare, rank};
+
 use super::{Arrival, ClusterListCheck, MultipathAsPath, Settings};
 use crate::model::bgp::{Asn, ClusterList, PathAttributes, SegmentKind};
-use key::{
-    Ages, Key, address, are_comparable, clusters, compare, cost, is_external, med, med_group, rank, router_id,
-};
+use key::{address, are_comparable, clusters, cost, is_external, med, med_group, router_id};
 
 /// A route that may be chosen.
 #[derive(Clone, Copy, Debug)]

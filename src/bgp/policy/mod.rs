@@ -186,6 +186,17 @@ impl Policies {
         self.0.sees_costs()
     }
 
+    /// Whether any policy looks at an AS path, beyond its first number, or takes numbers out of it: else routes whose
+    /// paths differ behind the first number only are treated alike.
+    pub fn sees_paths(&self) -> bool {
+        self.0.sees_paths()
+    }
+
+    /// Whether any policy takes numbers out of an AS path, or replaces them.
+    pub fn shortens_paths(&self) -> bool {
+        self.0.shortens_paths()
+    }
+
     /// Runs a chain. Attributes may be changed even where the route is rejected.
     pub fn evaluate(&self, chain: &Chain, context: &Context<'_>, attributes: &mut PathAttributes) -> Outcome {
         match chain.summary {

@@ -151,7 +151,8 @@ fn tables_of_speakers_are_as_published() {
                         found.iter().filter(|(p, ..)| p == prefix).map(|(.., path)| path).collect();
                     found.dedup();
                     let mut paths: Vec<&Vec<Asn>> = paths.iter().collect();
-                    (found.sort(), paths.sort());
+                    found.sort();
+                    paths.sort();
                     found.dedup();
                     assert_eq!(found, paths, "{name}: {} {prefix}", table.at);
                     compared += paths.len();

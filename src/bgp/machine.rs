@@ -28,7 +28,10 @@ pub(super) struct Machine<'a> {
 }
 
 /// All that the next round depends on: what is received, what is best, who is queued.
-type Moment = (Box<[AttrId]>, Box<[(Best, AttrId)]>, Vec<SpeakerIx>);
+type Moment = (Box<[AttrId]>, Selections, Vec<SpeakerIx>);
+
+/// What every speaker selects, by position.
+pub(super) type Selections = Box<[(Best, AttrId)]>;
 
 impl<'a> Machine<'a> {
     pub(super) fn new(plan: &'a Plan, live: &'a Live, igp: &'a mut Igp, pool: &'a mut Pool) -> Self {
@@ -129,7 +132,7 @@ impl<'a> Machine<'a> {
 
     /// Runs a group from nothing, in rounds, until a state comes again: the best routes after each round of that cycle.
     /// `None` where it settles, or the budget ends.
-    pub(super) fn cycle(&mut self, group: &mut Group, budget: u64) -> Option<Vec<Box<[(Best, AttrId)]>>> {
+    pub(super) fn cycle(&mut self, group: &mut Group, budget: u64) -> Option<Vec<Selections>> {
         self.seed(group);
         let mut seen: HashMap<Moment, usize> = HashMap::new();
         let mut rounds = Vec::new();

@@ -10,19 +10,19 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use ipnet::IpNet;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::decision::LocalRoute;
 use super::engine::Engine;
 use super::igp::Igp;
-use super::machine::Machine;
+use super::machine::{Machine, Selections};
 use super::plan::SpeakerIx;
 use super::pool::Pool;
 use super::prefixes::{Signature, Signatures, inside};
-use super::state::{Best, Group};
+use super::state::{Best, Group, Local};
 use crate::model::ResourceId;
 use crate::model::bgp::{Asn, PathAttributes, SegmentKind, SourceProtocol};
-use study::{Found, Selections, Study};
+use study::{Found, Study};
 
 /// How many stable states there are for a prefix.
 #[derive(Clone, Debug, PartialEq)]
@@ -201,7 +201,7 @@ struct Judge<'e> {
     /// Numbers that say more than that they differ; none where policies look at paths.
     known_numbers: Option<BTreeSet<Asn>>,
     /// Shapes that were proven safe.
-    safe: FxHashMap<Shape, ()>,
+    safe: FxHashSet<Shape>,
     sorted: Option<Vec<(IpNet, Signature)>>,
     judged: FxHashMap<u32, Verdict>,
 }
@@ -213,7 +213,17 @@ struct Shape {
     treatment: Vec<u32>,
     inside: Box<[u32]>,
     default_route: bool,
-    locals: Vec<(SpeakerIx, LocalRoute, SourceProtocol, PathAttributes, Vec<(SegmentKind, Vec<u64>)>)>,
+    locals: Vec<LocalShape>,
+}
+
+/// A route of a speaker's own, its path apart and with numbers that only differ made alike.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct LocalShape {
+    speaker: SpeakerIx,
+    kind: LocalRoute,
+    protocol: SourceProtocol,
+    attributes: PathAttributes,
+    path: Vec<(SegmentKind, Vec<u64>)>,
 }
 
 impl<'e> Judge<'e> {
@@ -232,7 +242,7 @@ impl<'e> Judge<'e> {
             pool: Pool::default(),
             ends_loops: study::ends_loops(plan),
             known_numbers,
-            safe: FxHashMap::default(),
+            safe: FxHashSet::default(),
             sorted: None,
             judged: FxHashMap::default(),
         }
@@ -247,12 +257,12 @@ impl<'e> Judge<'e> {
             return Some(Verdict::Unknown);
         }
         let shape = self.shape(group);
-        if shape.as_ref().is_some_and(|shape| self.safe.contains_key(shape)) {
+        if shape.as_ref().is_some_and(|shape| self.safe.contains(shape)) {
             return Some(Verdict::Unique { safe: true });
         }
         let verdict = self.study(group);
         if let (true, Some(shape)) = (verdict.is_safe(), shape) {
-            self.safe.insert(shape, ());
+            self.safe.insert(shape);
         }
         Some(verdict)
     }
@@ -305,7 +315,7 @@ impl<'e> Judge<'e> {
         for local in &group.locals {
             let mut attributes = self.engine.pool.get(local.attributes).clone();
             let path = std::mem::take(&mut attributes.as_path);
-            let mut segments = Vec::new();
+            let mut renumbered = Vec::new();
             for (kind, asns) in path.segments() {
                 let mut numbers = Vec::new();
                 for asn in asns {
@@ -315,9 +325,10 @@ impl<'e> Judge<'e> {
                     let next = 1 << 33 | u64::from(asn.is_private()) << 32 | renamed.len() as u64;
                     numbers.push(if keeps { u64::from(asn.0) } else { *renamed.entry(*asn).or_insert(next) });
                 }
-                segments.push((kind, numbers));
+                renumbered.push((kind, numbers));
             }
-            locals.push((local.speaker, local.kind, local.protocol, attributes, segments));
+            let Local { speaker, kind, protocol, .. } = *local;
+            locals.push(LocalShape { speaker, kind, protocol, attributes, path: renumbered });
         }
         let mut treatment = Vec::new();
         self.engine.plan.policies.treatment(&group.prefix, &mut treatment);

@@ -27,7 +27,7 @@ use rustc_hash::FxHashMap;
 
 use crate::bgp::decision::{self, Ages, Key, SessionKind};
 use crate::bgp::exchange::Gathered;
-use crate::bgp::machine::Machine;
+use crate::bgp::machine::{Machine, Selections};
 use crate::bgp::plan::{EndIx, Plan, SpeakerIx, index};
 use crate::bgp::pool::{AttrId, Pool};
 use crate::bgp::state::{Best, Group, Local, Outcome};
@@ -39,9 +39,6 @@ const ANY: Asn = Asn(u32::MAX);
 
 /// More possible routes than this are not looked at together.
 const MOST_ROUTES: usize = 1 << 14;
-
-/// What every speaker selects, by position.
-pub(super) type Selections = Vec<(Best, AttrId)>;
 
 /// What was found out.
 pub(super) enum Found {
@@ -282,8 +279,7 @@ impl<'a> Study<'a> {
 
     /// The selections of each step of a run that does not end; `None` where it does, or the budget ends first.
     pub(super) fn cycle(&mut self) -> Option<Vec<Selections>> {
-        let found = self.machine.cycle(&mut self.group, self.budget)?;
-        Some(found.into_iter().map(Vec::from).collect())
+        self.machine.cycle(&mut self.group, self.budget)
     }
 
     pub(super) fn pool(&self) -> &Pool {

@@ -868,36 +868,6 @@ proptest! {
         }
     }
 
-    /// Other routers' decisions: what is called safe is the same in another order, and after every session was down.
-    #[test]
-    fn profiles(
-        (small, names, _) in prop_oneof![small(3..=5, 3, 0.8).boxed(), clusters().boxed()].prop_flat_map(named),
-        profile in prop::sample::select(vec!["frr-8", "bird-2", "gobgp-3", "cisco-ios", "junos", "azure-msee"]),
-    ) {
-        let with_profile =
-            |names: &[usize]| small.text(names).replace("router_id", &format!(r#"profile = "{profile}", router_id"#));
-        let straight: Vec<usize> = (0..names.len()).collect();
-        let text = with_profile(&straight);
-        let prefix = "10.0.0.0/24".parse().unwrap();
-        let first = engine(&text);
-        let verdict = first.verdict(&prefix).unwrap();
-        prop_assert!(verdict != Verdict::Unknown, "{}", text);
-        if verdict.is_safe() {
-            let rib = |e: &Engine, names: &[usize]| -> Vec<_> {
-                let best = |name: &usize| e.best(&format!("n{name}").as_str().into(), &prefix).map(|r| r.attributes.clone());
-                names.iter().map(best).collect()
-            };
-            let expected = rib(&first, &straight);
-            prop_assert_eq!(&expected, &rib(&engine(&with_profile(&names)), &names), "{}", text);
-            let mut flapping = first.clone();
-            for (session, _) in first.sessions() {
-                flapping.apply(&[BgpChange::SessionDown(session.clone())]).unwrap();
-                flapping.apply(&[BgpChange::SessionUp(session.clone())]).unwrap();
-                prop_assert_eq!(&expected, &rib(&flapping, &straight), "{} {}", session, text);
-            }
-        }
-    }
-
     /// Mostly one system, with reflectors and MEDs.
     #[test]
     fn reflectors_and_exits(

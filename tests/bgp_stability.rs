@@ -840,6 +840,7 @@ proptest! {
 
     /// Other routers' decisions: what is called safe is the same in another order, and after every session was down.
     #[test]
+    #[ignore = "minutes in a debug build: `.ci/nightly` runs it"]
     fn profiles(
         (small, names, _) in prop_oneof![small(3..=5, 3, 0.8).boxed(), clusters().boxed()].prop_flat_map(named),
         profile in prop::sample::select(vec!["frr-8", "bird-2", "gobgp-3", "cisco-ios", "junos", "azure-msee"]),

@@ -29,12 +29,15 @@
 //!
 //! ```text
 //! import ─► model ─► control_plane ─► selection ─► fib ─► resolve ─► analysis
+//!             │           ▲
+//!             └──► bgp ───┘
 //! ```
 //!
 //! | Stage | Takes | Gives |
 //! |---|---|---|
 //! | [`import`] (feature `import`, default) | Azure's JSON | a [`model::Document`] and a report |
 //! | [`model`] | what a person or importer states | a checked [`model::Topology`] |
+//! | [`bgp`] | speakers, sessions, policies | their RIBs, each route with the step that decided |
 //! | `control_plane` | a topology | the routes that gateways offer, what places outside Azure know |
 //! | [`selection`] | candidates of a subnet | effective routes, each with its state and the rule that decided it |
 //! | `fib` | active routes | longest-prefix match |

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use crate::analysis::{self, Finding};
+use crate::bgp::{DesignError, Engine};
 use crate::control_plane::{self, ControlPlane};
 use crate::fib::{self, Fib};
 use crate::model::{Change, ChangeError, Document, ResourceId, Topology, TopologyError};
@@ -50,6 +51,9 @@ pub enum NetworkError {
     /// A change names something that the topology does not hold.
     #[error(transparent)]
     Change(#[from] ChangeError),
+    /// The BGP speakers outside Azure cannot be run as declared.
+    #[error(transparent)]
+    Bgp(#[from] DesignError),
 }
 
 impl Network {
@@ -58,9 +62,9 @@ impl Network {
     /// Time and memory grow with the rows that differ: gateway routes stand once per domain, not once per subnet.
     ///
     /// # Errors
-    /// None today; building may refuse what a [`Topology`] alone cannot see.
+    /// BGP speakers, sessions or policies that cannot be right: what a [`Topology`] alone cannot see.
     pub fn build(topology: &Topology) -> Result<Self, NetworkError> {
-        let plane = control_plane::converge(topology);
+        let plane = control_plane::converge(topology)?;
         let selection = Selection::build(topology, &plane);
         let fibs = (0..selection.tables.len()).map(|table| compile(&selection, table)).collect();
         let hosts = Hosts::new(topology);
@@ -88,6 +92,12 @@ impl Network {
             document.apply(change)?;
         }
         Self::build(&Topology::new(document)?)
+    }
+
+    /// BGP outside Azure as it converged: RIBs of every speaker, with one stub speaker for each of Azure's ends.
+    /// `None` where the topology declares no speakers.
+    pub fn bgp(&self) -> Option<&Engine> {
+        self.inner.plane.on_premises.bgp.as_ref().map(|bgp| &bgp.engine)
     }
 
     /// What it was built from.

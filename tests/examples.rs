@@ -5,8 +5,9 @@
 #![cfg(feature = "import")]
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 /// Where the examples lie, up to date: beside this program, with its profile and features (the default or all).
@@ -431,4 +432,53 @@ fn import_reads_the_sample_without_a_remark() {
     for remark in ["warning:", "unresolved:", "refused:", "not modelled:"] {
         assert!(!report.contains(remark), "{report}");
     }
+}
+
+#[test]
+fn bgp_decide_goes_on_after_a_bad_line() {
+    let good = include_str!("../examples/data/bgp_decide/cases.json");
+    let bad = r#"{"receiver": {"asn": 1}, "candidates": [{"peer": {"asn": 1, "router_id": "192.0.2.1", "kind": "x"}}]}"#;
+    let mut child = Command::new(example("bgp_decide"))
+        .args(["--profile", "bird-2"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the example starts");
+    let mut input = child.stdin.take().expect("it is piped");
+    input.write_all(format!("{bad}\n\nno JSON\n{good}").as_bytes()).expect("it reads");
+    drop(input);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(1), "it tells of the bad lines in the end");
+    let text = String::from_utf8(output.stdout).expect("it prints text");
+    assert_eq!(text.lines().count(), 2 + good.lines().count());
+    assert_in_order(
+        &text,
+        &[
+            r#"{"line":1,"field":"candidates[0].peer.kind","error":"unknown variant `x`"#,
+            r#"{"line":3,"error":"#,
+            r#"{"line":4,"id":"the shorter path","best":1,"multipath":[1],"lost":[{"candidate":0,"step":"as_path_length","to":1}]}"#,
+        ],
+    );
+    assert!(fails("bgp_decide", &["--profile", "ios"]).contains("unknown variant `ios`"));
+}
+
+#[test]
+fn bgp_prints_every_table_and_one_explanation() {
+    let text = prints("bgp", &[]);
+    assert_in_order(
+        &text,
+        &[
+            "local router ID is 10.0.0.3",
+            "*>i192.0.2.0/24     10.0.0.1                10    100      0 64510 64496 i",
+            "192.0.2.0/24 at `edge-2`, from `transit-a`",
+            "lost by AS path length to the one from `core` over `rr-2`",
+            "reflected: originator_id none -> 10.0.0.1",
+            "policy `transit-in`, statement `mark`: matches",
+        ],
+    );
+    let design = "examples/data/bgp/explain.toml";
+    let missing = prints("bgp", &[design, "2001:db8:a::/48", "transit-b"]);
+    assert_in_order(&missing, &["2001:db8:a::/48 at `transit-b`: no route", "the export policy rejects it"]);
+    assert!(fails("bgp", &[design, "10.0.0.0/8", "nobody"]).contains("no such speaker"));
+    assert!(fails("bgp", &["no-such.toml"]).contains("no-such.toml"));
 }

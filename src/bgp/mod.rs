@@ -4,8 +4,34 @@
 //! `rule` and `prefix_table`. RFC 4271, 4456, 5065, 1997, 8092, 7911, 8212 and 9067 are its specification; where real
 //! routers differ, a [`Settings`] value says how.
 
+mod aggregate;
 pub mod decision;
+mod engine;
+mod error;
+mod exchange;
+mod explain;
+mod fanout;
+mod igp;
+mod machine;
+mod passage;
+mod plan;
 pub mod policy;
+mod pool;
+mod prefixes;
 mod profile;
+mod rib;
+mod show;
+mod stability;
+mod state;
 
-pub use profile::{ClusterListCheck, Settings};
+pub use engine::{BgpChange, BgpChangeError, Budget, Engine, Statistics};
+pub use error::{DesignError, DesignProblem};
+pub use exchange::{NotAccepted, NotSent};
+pub use explain::{Absence, Explanation, Passage, Place, WhyAbsent};
+pub use passage::{PassRule, PassStep};
+pub use profile::{
+    Arrival, ClusterListCheck, ConfederationPeers, LocalOrigin, MedNeighbor, MultipathAsPath, Settings,
+};
+pub use rib::{LearnedFrom, Passed, RibEntry, RibPrefix, Route, Stage, Standing};
+pub use show::RouteTable;
+pub use stability::{Cycle, GroupVerdict, Selected, SelectedFrom, Selection, State, Verdict};

@@ -2,9 +2,10 @@
 //! know of Azure.
 //!
 //! Everything that reaches a subnet from a gateway, a Route Server or a virtual hub leaves here as an [`Offer`], with
-//! the facts that [`selection`](crate::selection) ranks by. Selection does not care where an offer came from: today
-//! from declared prefixes, later from BGP.
+//! the facts that [`selection`](crate::selection) ranks by. Selection does not care where an offer came from: from
+//! declared prefixes, or from the BGP of routers outside Azure.
 
+mod bgp;
 mod offers;
 mod on_premises;
 mod scope;
@@ -14,7 +15,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::model::{Asn, HubRoutingPreference, LinkRole, PeeringType, ResourceId};
+use crate::model::{Advertisement, Asn, HubRoutingPreference, LinkRole, PeeringType, ResourceId};
 use crate::rule::Rule;
 
 pub(crate) use offers::converge;
@@ -30,6 +31,8 @@ pub(crate) struct ControlPlane {
     pub(crate) subscriptions: Vec<Option<Subscription>>,
     /// By virtual network gateway: what Azure prints as next hop of its routes (VOC-13).
     pub(crate) printed_next_hops: Vec<Vec<IpAddr>>,
+    /// By site: what it tells Azure, computed or declared.
+    pub(crate) told_by_sites: Vec<Vec<Advertisement>>,
     /// What places outside Azure know.
     pub(crate) on_premises: OnPremises,
     /// Prefixes that customers advertise on Microsoft peering and Azure accepts (MSP-13).
@@ -121,6 +124,15 @@ pub(crate) enum Via {
     Hub { hub: usize, vnet: Option<usize>, connection: Option<ResourceId> },
 }
 
+/// A session of Azure's with the world outside, for both families.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum LearnedOver {
+    /// Over a link of a circuit's peering.
+    Circuit(usize, PeeringType, LinkRole),
+    /// Over a VPN connection.
+    Connection(usize),
+}
+
 /// Which links of a circuit carry a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Links {
@@ -193,4 +205,6 @@ pub(crate) enum EventKind {
     GatewayRouteCapacityExceeded,
     /// Routes were refused.
     RoutesRefused,
+    /// Speakers outside Azure go on changing their minds.
+    Unsettled,
 }

@@ -5,12 +5,15 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::on_premises;
+use super::bgp::{self, Azure, Bgp};
+use super::on_premises::{self, may_join, microsoft_prefixes};
 use super::scope::{is_default_route, is_private, same_region, same_tenant};
 use super::{
-    ControlPlane, Domain, DomainOwner, Event, EventKind, Links, Offer, PublicPrefix, Session, Subscription,
-    Transit, Via,
+    ControlPlane, Domain, DomainOwner, Event, EventKind, LearnedOver, Links, Offer, PublicPrefix, Session,
+    Subscription, Transit, Via,
 };
+use crate::bgp::DesignError;
+use crate::model::bgp::{AddressFamily, AsPath, Origination, PathAttributes};
 use crate::model::{
     Advertisement, Asn, CircuitSkuTier, Connection, ConnectionType, CrossTenantLinks, Entity,
     ExpressRouteCircuit, GatewayType, HubRoutingPreference, Limits, LinkRole, PUBLIC_PEERING_CLOSED,
@@ -19,11 +22,26 @@ use crate::model::{
 use crate::rule::Rule;
 
 /// Settles the control plane of a topology.
-pub(crate) fn converge(topology: &Topology) -> ControlPlane {
+///
+/// # Errors
+/// BGP outside Azure that cannot be right.
+pub(crate) fn converge(topology: &Topology) -> Result<ControlPlane, DesignError> {
     let mut build = Builder::new(topology);
     let mut plane = ControlPlane::default();
     build.domains(&mut plane);
     plane.subscriptions = build.subscriptions(&plane.domains);
+    let bgp = build.outside()?;
+    plane.told_by_sites = match &bgp {
+        Some(bgp) => bgp.told_by_sites(topology),
+        None => topology.document().on_premises_sites.iter().map(|s| s.advertisements.clone()).collect(),
+    };
+    build.listen(&plane.told_by_sites);
+    build.computed = bgp.as_ref().map_or_else(Vec::new, Bgp::computed);
+    let unsettled: Vec<IpNet> = bgp.as_ref().map_or_else(Vec::new, |bgp| bgp.engine.unsettled().collect());
+    if let Some(first) = unsettled.first() {
+        let detail = format!("BGP does not settle for {first} ({} prefixes)", unsettled.len());
+        build.event(EventKind::Unsettled, &ResourceId::new("bgp_sessions"), Rule::ER_11, detail);
+    }
     let gateways = &topology.document().virtual_network_gateways;
     plane.printed_next_hops = gateways.iter().map(|gateway| build.printed_next_hops(gateway)).collect();
     for at in 0..plane.domains.len() {
@@ -38,8 +56,9 @@ pub(crate) fn converge(topology: &Topology) -> ControlPlane {
     if topology.document().knobs.limits == Limits::Enforce {
         plane.down_sessions = std::mem::take(&mut build.exceeded);
     }
-    plane.on_premises = on_premises::build(topology, &plane, &build.served);
-    plane
+    let served = std::mem::take(&mut build.served);
+    plane.on_premises = on_premises::build(topology, &plane, &served, bgp);
+    Ok(plane)
 }
 
 /// What the builders of offers share.
@@ -48,9 +67,11 @@ pub(super) struct Builder<'t> {
     /// Connections by owning gateway.
     connections: HashMap<usize, Vec<usize>>,
     /// Sites' advertisements by what they go over.
-    advertisements: HashMap<ResourceId, Vec<(usize, &'t Advertisement)>>,
+    advertisements: HashMap<ResourceId, Vec<Advertisement>>,
     /// Virtual networks whose space a gateway advertises: its own and those that use it (PEER-6).
     pub(super) served: BTreeMap<usize, Vec<usize>>,
+    /// Sessions that BGP computes: what is declared to be learned over them does not count.
+    computed: Vec<LearnedOver>,
     events: Vec<Event>,
     /// Sessions whose limit was found exceeded.
     exceeded: BTreeSet<Session>,
@@ -65,19 +86,40 @@ impl<'t> Builder<'t> {
                 connections.entry(gateway).or_default().push(i);
             }
         }
-        let mut advertisements: HashMap<ResourceId, Vec<(usize, &Advertisement)>> = HashMap::new();
-        for (s, site) in document.on_premises_sites.iter().enumerate() {
-            for advertisement in &site.advertisements {
-                advertisements.entry(advertisement.over.clone()).or_default().push((s, advertisement));
-            }
-        }
         Self {
             topology,
             connections,
-            advertisements,
+            advertisements: HashMap::new(),
             served: BTreeMap::new(),
+            computed: Vec::new(),
             events: Vec::new(),
             exceeded: BTreeSet::new(),
+        }
+    }
+
+    /// Notes what sites tell Azure.
+    fn listen(&mut self, told: &[Vec<Advertisement>]) {
+        for advertisement in told.iter().flatten() {
+            self.advertisements.entry(advertisement.over.clone()).or_default().push(advertisement.clone());
+        }
+    }
+
+    /// BGP outside Azure, with what Azure tells it. Global Reach tells one customer what another announces (ER-15), so
+    /// this goes on until nothing is new.
+    fn outside(&mut self) -> Result<Option<Bgp>, DesignError> {
+        let topology = self.topology;
+        let mut reached: BTreeMap<usize, Vec<Origination>> = BTreeMap::new();
+        let mut rounds = 0;
+        loop {
+            let Some(bgp) = bgp::converge(topology, &mut Told { build: self, reached: &reached })? else {
+                return Ok(None);
+            };
+            let now = joined(topology, &bgp.told_by_sites(topology));
+            rounds += 1;
+            if now == reached || rounds == GLOBAL_REACH_ROUNDS {
+                return Ok(Some(bgp));
+            }
+            reached = now;
         }
     }
 
@@ -288,6 +330,14 @@ impl<'t> Builder<'t> {
                 continue;
             }
             let circuit = found.and_then(|c| self.circuit(c));
+            let computed = |over: &LearnedOver| match over {
+                LearnedOver::Circuit(c, PeeringType::AzurePrivatePeering, _) => circuit == Some(*c),
+                LearnedOver::Circuit(..) => false,
+                LearnedOver::Connection(n) => connection == Some(*n),
+            };
+            if self.computed.iter().any(computed) {
+                continue;
+            }
             if let (Some(found), Some(circuit)) = (found, circuit)
                 && !self.circuit_connection_is_up(g, found, circuit)
             {
@@ -439,7 +489,7 @@ impl<'t> Builder<'t> {
         let mut seen = HashSet::new();
         let mut routes = Vec::new();
         let mut count = [0_usize; 2];
-        for (_, advertisement) in self.advertisements.get(&circuit.id).map_or(&[][..], Vec::as_slice) {
+        for advertisement in self.advertisements.get(&circuit.id).map_or(&[][..], Vec::as_slice) {
             if advertisement.peering != peering || advertisement.link.is_some_and(|only| only != link) {
                 continue;
             }
@@ -454,11 +504,7 @@ impl<'t> Builder<'t> {
                 routes.push((prefix, advertisement.as_path.clone()));
             }
         }
-        let limits = match (peering, circuit.sku_tier) {
-            (PeeringType::AzurePrivatePeering, CircuitSkuTier::Premium) => [10_000, 100],
-            (PeeringType::AzurePrivatePeering, _) => [4_000, 100],
-            _ => [200, 200],
-        };
+        let limits = [false, true].map(|ipv6| session_limit(circuit, peering, ipv6));
         let rule = if peering == PeeringType::AzurePrivatePeering { Rule::ER_4 } else { Rule::MSP_5 };
         for family in [false, true] {
             let (count, limit) = (count[usize::from(family)], limits[usize::from(family)]);
@@ -557,7 +603,7 @@ impl<'t> Builder<'t> {
         }
         let mut bgp = Vec::new();
         for over in [&connection.id, &connection.peer] {
-            for (_, advertisement) in self.advertisements.get(over).map_or(&[][..], Vec::as_slice) {
+            for advertisement in self.advertisements.get(over).map_or(&[][..], Vec::as_slice) {
                 if advertisement.as_path.contains(&gateway.asn) {
                     continue;
                 }
@@ -567,7 +613,7 @@ impl<'t> Builder<'t> {
         }
         let v4 = bgp.iter().map(|o| o.prefix).filter(|p| p.addr().is_ipv4());
         let count = v4.collect::<HashSet<_>>().len();
-        if count > 4_000 {
+        if count > VPN_LIMIT {
             let detail = format!("{count} prefixes over the connection, at most 4000 are accepted");
             self.event(EventKind::PrefixLimit, &connection.id, Rule::VPN_4, detail);
             if document.knobs.limits == Limits::Enforce {
@@ -817,6 +863,108 @@ impl<'t> Builder<'t> {
             self.events.push(event);
         }
     }
+}
+
+/// How often routes may go round over Global Reach: it is pairwise (ER-15), so a second round finds nothing new unless
+/// customers pass on what they learn.
+const GLOBAL_REACH_ROUNDS: usize = 8;
+
+/// Prefixes that a VPN connection accepts (VPN-4).
+const VPN_LIMIT: usize = 4_000;
+
+/// Prefixes that a session of a circuit accepts (ER-4, MSP-5).
+fn session_limit(circuit: &ExpressRouteCircuit, peering: PeeringType, ipv6: bool) -> usize {
+    match (peering, circuit.sku_tier) {
+        (PeeringType::AzurePrivatePeering, _) if ipv6 => 100,
+        (PeeringType::AzurePrivatePeering, CircuitSkuTier::Premium) => 10_000,
+        (PeeringType::AzurePrivatePeering, _) => 4_000,
+        _ => 200,
+    }
+}
+
+/// What Azure tells the world outside over its sessions.
+struct Told<'a, 't> {
+    build: &'a mut Builder<'t>,
+    /// By circuit: what comes over Global Reach.
+    reached: &'a BTreeMap<usize, Vec<Origination>>,
+}
+
+impl Azure for Told<'_, '_> {
+    /// Private peering: the spaces behind each linked gateway (ER-6) and what Global Reach brings (ER-15). The other
+    /// peerings: Microsoft's prefixes with their communities (MSP-8, PUB-2).
+    fn told(&mut self, circuit: usize, peering: PeeringType) -> Vec<Origination> {
+        let document = self.build.topology.document();
+        let declared = &document.express_route_circuits[circuit];
+        if peering != PeeringType::AzurePrivatePeering {
+            return microsoft_prefixes(self.build.topology, declared, peering);
+        }
+        let mut prefixes = Vec::new();
+        for connection in &document.connections {
+            let Some(Entity::Gateway(g)) = self.build.topology.entity(&connection.virtual_network_gateway)
+            else {
+                continue;
+            };
+            if connection.connected
+                && connection.peer == declared.id
+                && self.build.circuit_connection_is_up(g, connection, circuit)
+            {
+                prefixes.extend(self.build.advertised_space(g));
+            }
+        }
+        let mut told = vec![Origination { prefixes, ..Origination::default() }];
+        told.extend(self.reached.get(&circuit).into_iter().flatten().cloned());
+        told
+    }
+
+    fn told_by_vpn(&mut self, connection: usize) -> Vec<IpNet> {
+        let topology = self.build.topology;
+        match topology.entity(&topology.document().connections[connection].virtual_network_gateway) {
+            Some(Entity::Gateway(g)) => self.build.advertised_space(g),
+            _ => Vec::new(),
+        }
+    }
+
+    fn limit(&self, over: LearnedOver, family: AddressFamily) -> Option<usize> {
+        let document = self.build.topology.document();
+        (document.knobs.limits == Limits::Enforce).then(|| match over {
+            LearnedOver::Circuit(c, peering, _) => {
+                let ipv6 = family == AddressFamily::Ipv6Unicast;
+                session_limit(&document.express_route_circuits[c], peering, ipv6)
+            }
+            LearnedOver::Connection(_) => VPN_LIMIT,
+        })
+    }
+}
+
+/// What each circuit's customer learns over Global Reach: what the others announce, with their paths.
+fn joined(topology: &Topology, told: &[Vec<Advertisement>]) -> BTreeMap<usize, Vec<Origination>> {
+    let circuits = &topology.document().express_route_circuits;
+    let mut joined: BTreeMap<usize, Vec<Origination>> = BTreeMap::new();
+    for (c, circuit) in circuits.iter().enumerate() {
+        for other in circuits.iter().filter(|other| other.id != circuit.id && may_join(circuit, other)) {
+            let mut by_path: BTreeMap<&[Asn], BTreeSet<IpNet>> = BTreeMap::new();
+            for advertisement in told.iter().flatten() {
+                let carried = advertisement.over == other.id
+                    && advertisement.peering == PeeringType::AzurePrivatePeering
+                    && LinkRole::BOTH.iter().any(|link| {
+                        other.link(*link).up && advertisement.link.is_none_or(|only| only == *link)
+                    });
+                if carried {
+                    by_path.entry(&advertisement.as_path).or_default().extend(&advertisement.prefixes);
+                }
+            }
+            joined.entry(c).or_default().extend(by_path.into_iter().map(|(path, prefixes)| Origination {
+                prefixes: prefixes.into_iter().collect(),
+                attributes: PathAttributes {
+                    as_path: AsPath::sequence(path.iter().copied()),
+                    ..PathAttributes::default()
+                },
+                policies: Vec::new(),
+            }));
+        }
+    }
+    joined.retain(|_, told| !told.is_empty());
+    joined
 }
 
 /// The Basic SKU of VPN: no BGP (VPN-1), no transit (PEER-7).

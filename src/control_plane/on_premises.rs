@@ -13,11 +13,14 @@ use petgraph::algo::dijkstra;
 use petgraph::graph::{NodeIndex, UnGraph};
 use petgraph::visit::{EdgeFiltered, EdgeRef};
 
+use super::bgp::{Bgp, Way};
 use super::offers::advertised_space;
 use super::scope::{is_default_route, same_tenant};
-use super::{ControlPlane, EventKind, Session};
+use super::{ControlPlane, EventKind, LearnedOver, Session};
+use crate::bgp::decision::LocalRoute;
+use crate::model::bgp::{Communities, Community, Origination, PathAttributes};
 use crate::model::{
-    CircuitSkuTier, Entity, ExpressRouteCircuit, LinkRole, OnPremisesNextHop, OnPremisesSite,
+    Advertisement, CircuitSkuTier, Entity, ExpressRouteCircuit, LinkRole, OnPremisesNextHop, OnPremisesSite,
     PUBLIC_PEERING_CLOSED, PeeringType, ROUTE_FILTER_REQUIRED, ResourceId, SiteRole, Topology,
 };
 use crate::prefix_table::PrefixTable;
@@ -40,6 +43,18 @@ pub(crate) struct OnPremises {
     /// The routers of each site.
     pub(crate) by_site: Vec<Vec<RouterIx>>,
     pub(crate) exits: Vec<Exit>,
+    /// Computed BGP: routers with a speaker follow its table in place of what is flooded.
+    pub(crate) bgp: Option<Bgp>,
+    /// By router: its speakers, as their positions among the places.
+    speakers: HashMap<RouterIx, Vec<usize>>,
+    /// Exits over Azure's computed sessions, by prefix.
+    computed: HashMap<LearnedOver, PrefixTable<Vec<usize>>>,
+    /// At routers with speakers: an exit to hosts, and one to nowhere, for routes of their own.
+    own_exits: HashMap<RouterIx, (usize, usize)>,
+    /// Exits that no prefix leads to.
+    unlisted: BTreeSet<usize>,
+    /// Where the routers stand that speak BGP over a circuit's link.
+    session_edges: HashMap<LearnedOver, Vec<RouterIx>>,
     graph: UnGraph<(), Edge>,
     table: PrefixTable<Vec<usize>>,
     edges: HashMap<(usize, LinkRole), Vec<RouterIx>>,
@@ -85,6 +100,8 @@ pub(crate) struct Exit {
     scope: Scope,
     /// Set for routes given to a site: only its own routers see them.
     only_site: Option<usize>,
+    /// It leads over a session that BGP computes: routers with a speaker know better.
+    computed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -137,15 +154,26 @@ impl OnPremises {
                 *best = distance.min(*best);
             }
         }
+        let speaker = self.speaker(first, tenant);
+        let mut spoken = speaker.and_then(|speaker| self.spoken(speaker, from, tenant, destination));
         let mut told: Option<Vec<Step>> = None;
-        for (_, exits) in self.table.covering(&IpNet::from(destination)).into_iter().rev() {
+        let covering = self.table.covering(&IpNet::from(destination));
+        let mut flooded =
+            covering.into_iter().rev().map(|(prefix, exits)| (prefix.prefix_len(), exits)).peekable();
+        loop {
+            let length = flooded.peek().map(|(length, _)| *length);
+            let of_bgp = spoken.take_if(|(spoken, ..)| length.is_none_or(|length| *spoken >= length));
+            let of_table = flooded.next_if(|(length, _)| of_bgp.as_ref().is_none_or(|(l, ..)| l == length));
+            if of_bgp.is_none() && of_table.is_none() {
+                break;
+            }
             let mut best: Option<(u32, u64)> = None;
             let mut chosen: Vec<usize> = Vec::new();
-            for &e in exits {
+            for &e in of_table.map_or(&[][..], |(_, exits)| exits.as_slice()) {
                 let exit = &self.exits[e];
                 // A route that names the router itself says nothing to it.
                 let itself = matches!(exit.kind, ExitKind::Towards(target) if from.contains(&target));
-                let visible = !itself
+                let visible = !(itself || (exit.computed && speaker.is_some()))
                     && exit.only_site.is_none_or(|only| only == site)
                     && match &exit.scope {
                         Scope::Every => true,
@@ -163,31 +191,98 @@ impl OnPremises {
                     chosen.push(e);
                 }
             }
-            if chosen.is_empty() || (told.is_some() && best.is_none_or(|(found, _)| found != CONNECTED)) {
+            // At one prefix what BGP chose stands against the rest as a learned route does.
+            let spoken_wins =
+                of_bgp.as_ref().is_some_and(|(_, preference, _)| best.is_none_or(|(b, _)| *preference >= b));
+            let preference = match &of_bgp {
+                Some((_, preference, _)) if spoken_wins => Some(*preference),
+                _ => best.map(|(preference, _)| preference),
+            };
+            let Some(preference) = preference else { continue };
+            if told.is_some() && preference != CONNECTED {
                 continue;
             }
-            let only_told = best.is_some_and(|(found, _)| found == ADVERTISED);
             let mut steps = Vec::new();
-            for e in chosen {
-                let target = match self.exits[e].kind {
-                    ExitKind::Towards(target) => target,
-                    _ if from.contains(&self.exits[e].at) => {
-                        push_new(&mut steps, Step::Exit(e));
-                        continue;
+            if let Some((_, _, ways)) = of_bgp.filter(|_| spoken_wins) {
+                steps = ways;
+            } else {
+                for e in chosen {
+                    let target = match self.exits[e].kind {
+                        ExitKind::Towards(target) => target,
+                        _ if from.contains(&self.exits[e].at) => {
+                            push_new(&mut steps, Step::Exit(e));
+                            continue;
+                        }
+                        _ => self.exits[e].at,
+                    };
+                    for step in self.towards(from, target, tenant) {
+                        push_new(&mut steps, step);
                     }
-                    _ => self.exits[e].at,
-                };
-                for step in self.towards(from, target, tenant) {
-                    push_new(&mut steps, step);
                 }
             }
-            if !only_told {
+            if preference != ADVERTISED {
                 return steps;
             }
             // What a site tells Azure may be part of what another site has (steering by longer prefixes, ER-8).
             told.get_or_insert(steps);
         }
         told.unwrap_or_default()
+    }
+
+    /// The speaker that carries a tenant's routes at a router.
+    fn speaker(&self, router: RouterIx, tenant: Option<&str>) -> Option<&ResourceId> {
+        self.bgp.as_ref()?.speaker_at(self.speakers.get(&router)?, tenant)
+    }
+
+    /// What a router's speaker chose for an address: the length of the prefix, its preference, and where it leads.
+    fn spoken(
+        &self,
+        speaker: &ResourceId,
+        from: &[RouterIx],
+        tenant: Option<&str>,
+        destination: IpAddr,
+    ) -> Option<(u8, u32, Vec<Step>)> {
+        let (prefix, ways) = self.bgp.as_ref()?.route(speaker, destination)?;
+        let mut steps = Vec::new();
+        let mut preference = LEARNED;
+        for way in ways {
+            match way {
+                Way::Own(kind) => {
+                    preference = ADVERTISED;
+                    let own = from.first().and_then(|router| self.own_exits.get(router));
+                    // An aggregate leads nowhere by itself: what is inside it has longer routes.
+                    if let Some((hosts, nowhere)) = own {
+                        let exit = if kind == LocalRoute::Aggregate { *nowhere } else { *hosts };
+                        push_new(&mut steps, Step::Exit(exit));
+                    }
+                }
+                Way::Azure(over) => {
+                    let exits = self.computed.get(&over).and_then(|by_prefix| by_prefix.get(&prefix));
+                    for &exit in exits.into_iter().flatten().filter(|e| from.contains(&self.exits[**e].at)) {
+                        push_new(&mut steps, Step::Exit(exit));
+                    }
+                }
+                Way::Speaker(next) => {
+                    for target in self.routers_of_speaker(next) {
+                        let found = self.towards(from, target, tenant);
+                        if found.is_empty() && !from.contains(&target) {
+                            // A session without a declared link: its two ends are neighbours.
+                            push_new(&mut steps, Step::Router(target, None));
+                        }
+                        for step in found {
+                            push_new(&mut steps, step);
+                        }
+                    }
+                }
+            }
+        }
+        Some((prefix.prefix_len(), preference, steps))
+    }
+
+    fn routers_of_speaker(&self, speaker: &ResourceId) -> Vec<RouterIx> {
+        let Some(bgp) = &self.bgp else { return Vec::new() };
+        let place = bgp.places.iter().find(|place| place.speaker == *speaker);
+        place.and_then(|p| self.by_site[p.site].get(p.router.unwrap_or(0)).copied()).into_iter().collect()
     }
 
     /// The neighbours on the shortest ways to a router.
@@ -248,6 +343,9 @@ impl OnPremises {
         link: LinkRole,
         destination: IpAddr,
     ) -> Vec<RouterIx> {
+        if let Some(routers) = self.session_edges.get(&LearnedOver::Circuit(circuit.0, peering, link)) {
+            return routers.clone();
+        }
         match self.edges.get(&(circuit.0, link)) {
             Some(routers) => routers.clone(),
             None => self.announcers(circuit.1, peering, Some(link), destination),
@@ -261,6 +359,9 @@ impl OnPremises {
         peer: &ResourceId,
         destination: IpAddr,
     ) -> Vec<RouterIx> {
+        if let Some(routers) = self.session_edges.get(&LearnedOver::Connection(connection.0)) {
+            return routers.clone();
+        }
         if let Some(routers) = self.connection_edges.get(&connection.0) {
             return routers.clone();
         }
@@ -297,7 +398,7 @@ impl OnPremises {
 
 /// Whether Global Reach joins two circuits: both with private peering, neither on the Local SKU, at different peering
 /// locations where both are known (ER-15).
-fn may_join(circuit: &ExpressRouteCircuit, other: &ExpressRouteCircuit) -> bool {
+pub(super) fn may_join(circuit: &ExpressRouteCircuit, other: &ExpressRouteCircuit) -> bool {
     let fit = |c: &ExpressRouteCircuit| {
         c.sku_tier != CircuitSkuTier::Local && c.peering(PeeringType::AzurePrivatePeering).is_some()
     };
@@ -322,11 +423,13 @@ pub(super) fn build(
     topology: &Topology,
     plane: &ControlPlane,
     served: &BTreeMap<usize, Vec<usize>>,
+    bgp: Option<Bgp>,
 ) -> OnPremises {
     let mut build = Build {
         topology,
         served,
-        world: OnPremises::default(),
+        told: &plane.told_by_sites,
+        world: OnPremises { bgp, ..OnPremises::default() },
         down: HashSet::new(),
         sessions: &plane.down_sessions,
     };
@@ -336,6 +439,7 @@ pub(super) fn build(
         }
     }
     build.routers();
+    build.speakers();
     build.links();
     build.hosts();
     build.circuits();
@@ -343,14 +447,66 @@ pub(super) fn build(
     build.tunnels();
     build.given_routes();
     for (e, exit) in build.world.exits.iter().enumerate() {
-        build.world.table.entry(exit.prefix).push(e);
+        if !build.world.unlisted.contains(&e) {
+            build.world.table.entry(exit.prefix).push(e);
+        }
     }
     build.world
+}
+
+/// What Microsoft or public peering carries towards the customer: the prefixes of the communities that the route filter
+/// allows (MSP-8), or of the cloud's tag on public peering (PUB-2). A prefix of several communities carries them all.
+pub(super) fn microsoft_prefixes(
+    topology: &Topology,
+    circuit: &ExpressRouteCircuit,
+    peering: PeeringType,
+) -> Vec<Origination> {
+    let document = topology.document();
+    let Some(found) = circuit.peering(peering) else { return Vec::new() };
+    if peering == PeeringType::AzurePublicPeering {
+        let open =
+            topology.era().public_peering() && circuit.created.is_none_or(|day| day < PUBLIC_PEERING_CLOSED);
+        let tag = topology.service_tag("AzureCloud").filter(|_| open);
+        let prefixes = tag.map_or_else(Vec::new, |tag| tag.address_prefixes.clone());
+        return vec![Origination { prefixes, ..Origination::default() }];
+    }
+    let filter = found.route_filter.as_ref().and_then(|id| match topology.entity(id) {
+        Some(Entity::RouteFilter(f)) => document.route_filters.get(f),
+        _ => None,
+    });
+    // Peerings older than the requirement advertise the Microsoft 365 services whatever the filter says.
+    let legacy = found.configured.is_some_and(|day| day < ROUTE_FILTER_REQUIRED);
+    let allowed = |community: &str| {
+        filter.is_some_and(|f| f.communities.iter().any(|c| c == community))
+            || (legacy && matches!(community, "12076:5010" | "12076:5020" | "12076:5030" | "12076:5100"))
+    };
+    let mut carried: BTreeMap<IpNet, BTreeSet<Community>> = BTreeMap::new();
+    for service in document.bgp_service_communities.iter().filter(|c| allowed(&c.community)) {
+        for prefix in service.prefixes.iter().map(IpNet::trunc).filter(|p| !is_default_route(p)) {
+            // What reads as no community of RFC 1997 is a name only.
+            carried.entry(prefix).or_default().extend(service.community.parse::<Community>().ok());
+        }
+    }
+    let mut by_communities: BTreeMap<BTreeSet<Community>, Vec<IpNet>> = BTreeMap::new();
+    for (prefix, communities) in carried {
+        by_communities.entry(communities).or_default().push(prefix);
+    }
+    let origination = |(communities, prefixes)| Origination {
+        prefixes,
+        attributes: PathAttributes {
+            communities: Communities::new(communities, [], []),
+            ..PathAttributes::default()
+        },
+        policies: Vec::new(),
+    };
+    by_communities.into_iter().map(origination).collect()
 }
 
 struct Build<'t> {
     topology: &'t Topology,
     served: &'t BTreeMap<usize, Vec<usize>>,
+    /// By site: what it tells Azure.
+    told: &'t [Vec<Advertisement>],
     world: OnPremises,
     /// Connections that limits took down.
     down: HashSet<ResourceId>,
@@ -389,6 +545,58 @@ impl Build<'_> {
         }
     }
 
+    /// Routers that speak BGP, and which of Azure's sessions end on them.
+    fn speakers(&mut self) {
+        let Some(bgp) = &self.world.bgp else { return };
+        for (p, place) in bgp.places.iter().enumerate() {
+            if let Some(at) = self.world.by_site[place.site].get(place.router.unwrap_or(0)) {
+                self.world.speakers.entry(*at).or_default().push(p);
+            }
+        }
+        for over in bgp.computed() {
+            let routers = bgp.peer(over).map_or_else(Vec::new, |peer| self.world.routers_of_speaker(peer));
+            self.world.session_edges.insert(over, routers);
+        }
+        let mut routers: Vec<RouterIx> = self.world.speakers.keys().copied().collect();
+        routers.sort_unstable();
+        let default = IpNet::V4(ipnet::Ipv4Net::default());
+        for at in routers {
+            let exits = [ExitKind::Here, ExitKind::Discard].map(|kind| {
+                self.exit(at, default, kind, ADVERTISED, Scope::Every);
+                // Reached by its position only.
+                self.world.unlisted.insert(self.world.exits.len() - 1);
+                self.world.exits.len() - 1
+            });
+            self.world.own_exits.insert(at, (exits[0], exits[1]));
+        }
+    }
+
+    /// Whether BGP computes a session of Azure's.
+    fn computes(&self, over: LearnedOver) -> bool {
+        self.world.session_edges.contains_key(&over)
+    }
+
+    /// An exit over a session of Azure's.
+    fn azure_exit(
+        &mut self,
+        over: LearnedOver,
+        at: RouterIx,
+        prefix: IpNet,
+        kind: ExitKind,
+        preference: u32,
+        scope: Scope,
+    ) {
+        let computed = self.computes(over);
+        self.exit(at, prefix, kind, preference, scope);
+        if computed {
+            let position = self.world.exits.len() - 1;
+            if let Some(exit) = self.world.exits.last_mut() {
+                exit.computed = true;
+            }
+            self.world.computed.entry(over).or_default().entry(prefix).push(position);
+        }
+    }
+
     /// The routers an id stands for: itself, or the first of a site.
     fn routers_of(&self, id: &ResourceId) -> Vec<RouterIx> {
         match self.topology.entity(id) {
@@ -412,7 +620,7 @@ impl Build<'_> {
 
     fn exit(&mut self, at: RouterIx, prefix: IpNet, kind: ExitKind, preference: u32, scope: Scope) {
         let prefix = prefix.trunc();
-        self.world.exits.push(Exit { at, prefix, kind, preference, scope, only_site: None });
+        self.world.exits.push(Exit { at, prefix, kind, preference, scope, only_site: None, computed: false });
     }
 
     fn site_scope(&self, s: usize) -> Scope {
@@ -439,15 +647,16 @@ impl Build<'_> {
                         self.exit(*at, default, ExitKind::Internet, LEARNED, scope.clone());
                     }
                 }
-                let mut told: Vec<IpNet> =
-                    site.advertisements.iter().flat_map(|a| a.prefixes.clone()).collect();
+                // What BGP computed is in the tables of the speakers.
+                let declared = self.told[s].iter().filter(|a| site.advertisements.contains(a));
+                let mut told: Vec<IpNet> = declared.flat_map(|a| a.prefixes.clone()).collect();
                 told.sort_unstable();
                 told.dedup();
                 for prefix in told {
                     self.exit(*at, prefix, ExitKind::Here, ADVERTISED, scope.clone());
                 }
             }
-            for advertisement in &site.advertisements {
+            for advertisement in &self.told[s] {
                 let key = (advertisement.over.clone(), advertisement.peering);
                 let by_prefix = self.world.announced_at.entry(key.clone()).or_default();
                 for prefix in &advertisement.prefixes {
@@ -460,7 +669,16 @@ impl Build<'_> {
     }
 
     /// Where a circuit's link ends: its edge router, else every site that advertises over it.
-    fn circuit_ends(&mut self, c: usize, circuit: &ExpressRouteCircuit, link: LinkRole) -> Vec<RouterIx> {
+    fn circuit_ends(
+        &mut self,
+        c: usize,
+        circuit: &ExpressRouteCircuit,
+        peering: PeeringType,
+        link: LinkRole,
+    ) -> Vec<RouterIx> {
+        if let Some(routers) = self.world.session_edges.get(&LearnedOver::Circuit(c, peering, link)) {
+            return routers.clone();
+        }
         if let Some(id) = &circuit.link(link).edge_router {
             let routers = self.routers_of(id);
             if !routers.is_empty() {
@@ -497,29 +715,35 @@ impl Build<'_> {
         for (c, circuit) in document.express_route_circuits.iter().enumerate() {
             let scope = Scope::Tenant(circuit.tenant.clone());
             for link in LinkRole::BOTH {
-                let ends = self.circuit_ends(c, circuit, link);
+                let private = PeeringType::AzurePrivatePeering;
+                let ends = self.circuit_ends(c, circuit, private, link);
                 if !circuit.link(link).up {
                     continue;
                 }
-                let private = PeeringType::AzurePrivatePeering;
                 if circuit.peering(private).is_some() {
                     for (prefix, kind) in self.private_prefixes(c, circuit, link) {
                         if self.session_down(c, private, link, &prefix) {
                             continue;
                         }
                         for at in &ends {
-                            self.exit(*at, prefix, kind.clone(), LEARNED, scope.clone());
+                            let over = LearnedOver::Circuit(c, private, link);
+                            self.azure_exit(over, *at, prefix, kind.clone(), LEARNED, scope.clone());
                         }
                     }
                 }
                 for peering in [PeeringType::MicrosoftPeering, PeeringType::AzurePublicPeering] {
-                    for prefix in self.microsoft_prefixes(circuit, peering) {
+                    let ends = self.circuit_ends(c, circuit, peering, link);
+                    for prefix in microsoft_prefixes(self.topology, circuit, peering)
+                        .into_iter()
+                        .flat_map(|o| o.prefixes)
+                    {
                         if self.session_down(c, peering, link, &prefix) {
                             continue;
                         }
                         for at in &ends {
                             let kind = ExitKind::Public { circuit: c, link, peering };
-                            self.exit(*at, prefix, kind, LEARNED, scope.clone());
+                            let over = LearnedOver::Circuit(c, peering, link);
+                            self.azure_exit(over, *at, prefix, kind, LEARNED, scope.clone());
                         }
                     }
                 }
@@ -571,36 +795,6 @@ impl Build<'_> {
         found
     }
 
-    /// What Microsoft or public peering carries towards the customer: the prefixes of the communities that the route
-    /// filter allows (MSP-8), or of the cloud's tag on public peering (PUB-2).
-    fn microsoft_prefixes(&self, circuit: &ExpressRouteCircuit, peering: PeeringType) -> Vec<IpNet> {
-        let document = self.topology.document();
-        let Some(found) = circuit.peering(peering) else { return Vec::new() };
-        if peering == PeeringType::AzurePublicPeering {
-            let open = self.topology.era().public_peering()
-                && circuit.created.is_none_or(|day| day < PUBLIC_PEERING_CLOSED);
-            let tag = self.topology.service_tag("AzureCloud").filter(|_| open);
-            return tag.map_or_else(Vec::new, |tag| tag.address_prefixes.clone());
-        }
-        let filter = found.route_filter.as_ref().and_then(|id| match self.topology.entity(id) {
-            Some(Entity::RouteFilter(f)) => document.route_filters.get(f),
-            _ => None,
-        });
-        // Peerings older than the requirement advertise the Microsoft 365 services whatever the filter says.
-        let legacy = found.configured.is_some_and(|day| day < ROUTE_FILTER_REQUIRED);
-        let allowed = |community: &str| {
-            filter.is_some_and(|f| f.communities.iter().any(|c| c == community))
-                || (legacy && matches!(community, "12076:5010" | "12076:5020" | "12076:5030" | "12076:5100"))
-        };
-        let communities = document.bgp_service_communities.iter().filter(|c| allowed(&c.community));
-        let mut prefixes: Vec<IpNet> =
-            communities.flat_map(|c| c.prefixes.iter().map(IpNet::trunc)).collect();
-        prefixes.retain(|prefix| !is_default_route(prefix));
-        prefixes.sort_unstable();
-        prefixes.dedup();
-        prefixes
-    }
-
     fn connections(&mut self) {
         let document = self.topology.document();
         for (n, connection) in document.connections.iter().enumerate() {
@@ -608,6 +802,7 @@ impl Build<'_> {
                 continue;
             };
             let Some(local) = self.topology.local_network_gateway(&connection.peer) else { continue };
+            let spoken = self.world.session_edges.get(&LearnedOver::Connection(n)).cloned();
             let mut ends = local.site.as_ref().map_or_else(Vec::new, |site| self.routers_of(site));
             if !ends.is_empty() {
                 self.world.connection_edges.insert(n, ends.clone());
@@ -624,12 +819,14 @@ impl Build<'_> {
             if !connection.connected {
                 continue;
             }
+            let ends = spoken.unwrap_or(ends);
             let tenant = self.connection_tenant(n);
             for prefix in advertised_space(self.topology, self.served, g) {
                 if prefix.addr().is_ipv4() {
                     for at in &ends {
                         let kind = ExitKind::Vpn { connection: n };
-                        self.exit(*at, prefix, kind, LEARNED_BY_VPN, Scope::Tenant(tenant.clone()));
+                        let (over, scope) = (LearnedOver::Connection(n), Scope::Tenant(tenant.clone()));
+                        self.azure_exit(over, *at, prefix, kind, LEARNED_BY_VPN, scope);
                     }
                 }
             }
@@ -697,6 +894,7 @@ impl Build<'_> {
                         preference: route.local_preference,
                         scope: scope.clone(),
                         only_site: Some(s),
+                        computed: false,
                     });
                 }
             }
@@ -761,7 +959,7 @@ impl Build<'_> {
                 continue;
             }
             let ends: Vec<RouterIx> = self
-                .circuit_ends(c, circuit, link)
+                .circuit_ends(c, circuit, peering, link)
                 .into_iter()
                 .filter(|at| self.world.routers[*at].site == s)
                 .collect();

@@ -2,7 +2,8 @@
 //!
 //! An [`Importer`] takes any number of named inputs — raw ARM, `az … -o json`, REST and Resource Graph answers, ARM
 //! templates, PowerShell, service tags, azroute documents — and merges them into one [`Document`] or [`Topology`].
-//! [`effective_routes`] reads the tables that Azure computed, to compare with.
+//! [`effective_routes`] reads the tables that Azure computed, to compare with. `mrt` (a feature) reads BGP tables and
+//! updates of anybody's routers.
 //!
 //! Rules that hold for every format:
 //! - ids, types, member names and words compare without case; missing, `null`, `[]` and `""` all mean *not set*;
@@ -21,6 +22,8 @@ pub mod effective_routes;
 mod error;
 mod format;
 mod json;
+#[cfg(feature = "mrt")]
+pub mod mrt;
 mod overlay;
 mod raw;
 mod read;

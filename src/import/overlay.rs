@@ -8,6 +8,7 @@ use serde::de::{Deserialize, DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{ImportError, Warning, WarningKind};
+use crate::model::bgp::RoutingPolicy;
 use crate::model::{Date, Document, Knobs, LISTS, ResourceId, SCHEMA_VERSION};
 
 /// A document given as text: what it says and nothing else, so that a resource may be a part of one.
@@ -44,6 +45,8 @@ macro_rules! with_lists {
             on_premises_sites by id,
             on_premises_links by id,
             overlay_tunnels by id,
+            bgp_speakers by id,
+            bgp_sessions by id,
         }
     };
 }
@@ -78,6 +81,7 @@ impl Sheet {
                 "schema_version" => u32::deserialize(value).map(drop),
                 "as_of" => Option::<Date>::deserialize(value).map(drop),
                 "knobs" => Knobs::deserialize(value).map(drop),
+                "routing_policy" => RoutingPolicy::deserialize(value).map(drop),
                 _ if LISTS.iter().any(|(field, _)| field == name) => continue,
                 _ => return refuse(format!("$.{name}"), format!("unknown field `{name}`")),
             };
@@ -198,6 +202,7 @@ pub(super) fn replace(document: &mut Document, other: Document, input: &str, fin
         )*};
     }
     with_lists!(lists);
+    lay_policy(&mut document.routing_policy, other.routing_policy);
     document.as_of = other.as_of.or(document.as_of);
     if other.knobs != Knobs::default() {
         document.knobs = other.knobs;
@@ -223,6 +228,9 @@ pub(super) fn lay(document: &mut Document, mut sheets: Vec<Sheet>, findings: &mu
         if let Some(Ok(as_of)) = member("as_of").map(serde_json::from_value::<Option<Date>>) {
             document.as_of = as_of.or(document.as_of);
         }
+        if let Some(Ok(policy)) = member("routing_policy").map(serde_json::from_value::<RoutingPolicy>) {
+            lay_policy(&mut document.routing_policy, policy);
+        }
         if let Some(knobs) = member("knobs")
             && let Ok(mut both) = serde_json::to_value(&document.knobs)
         {
@@ -236,6 +244,31 @@ pub(super) fn lay(document: &mut Document, mut sheets: Vec<Sheet>, findings: &mu
             document.schema_version = version;
         }
     }
+}
+
+/// Sets and policies of a later document take the place of those with the same names.
+fn lay_policy(policy: &mut RoutingPolicy, other: RoutingPolicy) {
+    macro_rules! by_name {
+        ($($field:ident),* $(,)?) => {$(
+            for new in other.$field {
+                match policy.$field.iter_mut().find(|old| old.name == new.name) {
+                    Some(old) => *old = new,
+                    None => policy.$field.push(new),
+                }
+            }
+        )*};
+    }
+    by_name!(
+        prefix_sets,
+        as_path_sets,
+        community_sets,
+        extended_community_sets,
+        large_community_sets,
+        neighbor_sets,
+        next_hop_sets,
+        policy_definitions,
+    );
+    policy.undefined_names |= other.undefined_names;
 }
 
 /// What a list is called, and the member that tells its items apart.

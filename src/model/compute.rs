@@ -10,6 +10,7 @@ use super::{ResourceId, is_default, yes};
 
 /// `Microsoft.Network/networkInterfaces`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NetworkInterface {
     /// Its id.
@@ -54,6 +55,7 @@ impl NetworkInterface {
 
 /// One IP configuration of a network interface.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct IpConfiguration {
     /// Its name.
@@ -75,6 +77,7 @@ pub struct IpConfiguration {
 /// `Microsoft.Network/loadBalancers`, as far as they are next hops (internal front ends) or a way out (outbound
 /// rules).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LoadBalancer {
     /// Its id.
@@ -96,6 +99,7 @@ pub struct LoadBalancer {
 
 /// SKU of a load balancer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum LoadBalancerSku {
     /// The retired Basic SKU.
@@ -109,6 +113,7 @@ pub enum LoadBalancerSku {
 
 /// A front end of a load balancer: internal where it has a private address.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FrontendIpConfiguration {
     /// Its name.
@@ -126,6 +131,7 @@ pub struct FrontendIpConfiguration {
 
 /// A backend of a load balancer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Backend {
     /// The network interface, where the pool lists interfaces.
@@ -144,6 +150,7 @@ pub struct Backend {
 /// An interface with IP forwarding that no appliance lists is an appliance of its own with the defaults of this type
 /// (WALK-8).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NetworkVirtualAppliance {
     /// Its id.
@@ -189,6 +196,7 @@ impl NetworkVirtualAppliance {
 
 /// What an appliance does with packets that it is asked to forward.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum AppliancePolicy {
     /// Forwards them.
     #[default]
@@ -199,6 +207,7 @@ pub enum AppliancePolicy {
 
 /// Source rewriting by an appliance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Snat {
     /// Never.
     #[default]
@@ -211,9 +220,11 @@ pub enum Snat {
 
 /// A destination rewrite of an appliance or firewall.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DestinationNat {
     /// The destination it matches.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::model::schema::Prefix"))]
     pub destination: IpNet,
     /// The destination port it matches; none matches every port. With a port set, an answer needs the flow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -227,9 +238,11 @@ pub struct DestinationNat {
 
 /// A route in an appliance's guest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GuestRoute {
     /// What it matches.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::model::schema::Prefix"))]
     pub prefix: IpNet,
     /// The interface by which it leaves; none drops the packet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -239,6 +252,7 @@ pub struct GuestRoute {
 /// `Microsoft.Network/azureFirewalls` in a virtual network: a stateful appliance that rewrites sources towards the
 /// Internet.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AzureFirewall {
     /// Its id.
@@ -257,6 +271,7 @@ pub struct AzureFirewall {
     pub public_ip_addresses: Vec<ResourceId>,
     /// Destination ranges that are **not** rewritten. Empty means Azure's default: RFC 1918 and RFC 6598.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
     pub private_ranges: Vec<IpNet>,
     /// What it does with packets that it is asked to forward; its rules are not modelled.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -268,6 +283,7 @@ pub struct AzureFirewall {
 
 /// `Microsoft.Network/publicIPAddresses`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PublicIpAddress {
     /// Its id.
@@ -279,6 +295,7 @@ pub struct PublicIpAddress {
 
 /// `Microsoft.Network/natGateways`. The subnet points at it (OUT-2).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NatGateway {
     /// Its id.
@@ -290,6 +307,7 @@ pub struct NatGateway {
 
 /// `Microsoft.Network/privateEndpoints`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PrivateEndpoint {
     /// Its id.
@@ -309,11 +327,13 @@ pub struct PrivateEndpoint {
 
 /// A service tag with its prefixes, from the public download or the list API.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ServiceTag {
     /// The name, such as `Storage` or `Storage.WestEurope`; compared without case.
     pub name: String,
     /// The prefixes, both families mixed.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
     pub address_prefixes: Vec<IpNet>,
 }

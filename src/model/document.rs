@@ -16,6 +16,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// An address realm: a customer, or the provider itself (ISO-1).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Tenant {
     /// Its name, as the `tenant` fields of other resources write it; compared without case.
@@ -97,6 +98,7 @@ macro_rules! collections {
         ///
         /// Any serde format will do. Unknown fields are refused, so that a misspelt flag is not silently off.
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(deny_unknown_fields)]
         pub struct Document {
             /// The shape's version; [`SCHEMA_VERSION`] where not given.

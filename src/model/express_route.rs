@@ -7,6 +7,7 @@ use super::{Asn, Date, ResourceId, is_default, yes};
 
 /// `Microsoft.Network/expressRouteCircuits`: one service key, two links to two Microsoft edge routers (ER-1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExpressRouteCircuit {
     /// Its id.
@@ -81,6 +82,7 @@ impl ExpressRouteCircuit {
 
 /// `sku.tier` of a circuit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum CircuitSkuTier {
     /// One or two metro regions.
@@ -96,6 +98,7 @@ pub enum CircuitSkuTier {
 
 /// One of the two links of a circuit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CircuitLink {
     /// The customer's or provider's edge: a router (or a site, where routers are not told apart).
@@ -114,6 +117,7 @@ impl Default for CircuitLink {
 
 /// Which of a circuit's two links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum LinkRole {
     /// The primary link.
     Primary,
@@ -136,6 +140,7 @@ impl LinkRole {
 
 /// `peeringType`: the routing domain (section 11 to 13 of the rules).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum PeeringType {
     /// Private addresses of virtual networks.
@@ -163,6 +168,7 @@ impl PeeringType {
 
 /// One peering of a circuit: a pair of independent BGP sessions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CircuitPeering {
     /// Which domain.
@@ -175,21 +181,26 @@ pub struct CircuitPeering {
     pub peer_asn: Option<Asn>,
     /// IPv4 subnet of the primary session: first usable address the customer's, second Microsoft's (ER-2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::model::schema::Prefix>"))]
     pub primary_peer_address_prefix: Option<IpNet>,
     /// IPv4 subnet of the secondary session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::model::schema::Prefix>"))]
     pub secondary_peer_address_prefix: Option<IpNet>,
     /// IPv6 subnet of the primary session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::model::schema::Prefix>"))]
     pub ipv6_primary_peer_address_prefix: Option<IpNet>,
     /// IPv6 subnet of the secondary session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::model::schema::Prefix>"))]
     pub ipv6_secondary_peer_address_prefix: Option<IpNet>,
     /// The route filter (Microsoft peering, MSP-8).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route_filter: Option<ResourceId>,
     /// Public prefixes the customer registered (Microsoft and public peering, MSP-3).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
     pub advertised_public_prefixes: Vec<IpNet>,
     /// Whether those prefixes were validated (MSP-3): false for `ValidationNeeded` and `NotConfigured`.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
@@ -221,6 +232,7 @@ impl CircuitPeering {
 
 /// `Microsoft.Network/routeFilters`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RouteFilter {
     /// Its id.
@@ -232,6 +244,7 @@ pub struct RouteFilter {
 
 /// A community of Microsoft peering and the prefixes that carry it, as `list-service-communities` gives them (MSP-9).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BgpServiceCommunity {
     /// The community, such as `12076:51004`.
@@ -241,5 +254,6 @@ pub struct BgpServiceCommunity {
     pub name: String,
     /// The prefixes.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
     pub prefixes: Vec<IpNet>,
 }

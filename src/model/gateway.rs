@@ -10,6 +10,7 @@ use super::{Asn, ResourceId, is_default, yes};
 
 /// `Microsoft.Network/virtualNetworkGateways`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VirtualNetworkGateway {
     /// Its id.
@@ -44,6 +45,7 @@ pub struct VirtualNetworkGateway {
     pub gateway_default_site: Option<ResourceId>,
     /// Address pools of point-to-site clients (VPN-14).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
     pub vpn_client_address_pools: Vec<IpNet>,
     /// Whether traffic from other virtual networks on the same circuit is let in (ER-12). Not set follows the era.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,6 +96,7 @@ fn gateway_asn() -> Asn {
 
 /// `gatewayType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum GatewayType {
     /// IPsec.
@@ -106,6 +109,7 @@ pub enum GatewayType {
 
 /// `vpnType`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum VpnType {
     /// Route-based.
@@ -118,9 +122,11 @@ pub enum VpnType {
 /// A route a gateway, Route Server or virtual hub is declared to have learned, in the terms of
 /// `list-learned-routes`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LearnedRoute {
     /// The prefix.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::model::schema::Prefix"))]
     pub prefix: IpNet,
     /// The AS path, newest first; empty is local.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -142,12 +148,14 @@ impl LearnedRoute {
 
 /// `Microsoft.Network/localNetworkGateways`: what Azure was told of a VPN site.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LocalNetworkGateway {
     /// Its id.
     pub id: ResourceId,
     /// Static prefixes behind it (GWR-1); may be empty with BGP.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
     pub address_prefixes: Vec<IpNet>,
     /// The public address of the VPN device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -165,6 +173,7 @@ pub struct LocalNetworkGateway {
 
 /// `Microsoft.Network/connections`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Connection {
     /// Its id.
@@ -217,6 +226,7 @@ impl Connection {
 
 /// `connectionType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum ConnectionType {
     /// Site to site.
@@ -232,6 +242,7 @@ pub enum ConnectionType {
 
 /// Azure Route Server (`Microsoft.Network/virtualHubs` of kind `RouteServer`): control plane only (ARS-1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RouteServer {
     /// Its id.
@@ -257,6 +268,7 @@ pub struct RouteServer {
 
 /// A BGP peer of a Route Server or hub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BgpConnection {
     /// Its name.
@@ -269,6 +281,7 @@ pub struct BgpConnection {
 
 /// `hubRoutingPreference`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum HubRoutingPreference {
     /// ExpressRoute first.
@@ -284,12 +297,14 @@ pub enum HubRoutingPreference {
 /// A virtual hub of a virtual WAN, as far as its spokes' tables need it: who is connected, and what it is declared to
 /// know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VirtualHub {
     /// Its id.
     pub id: ResourceId,
     /// Its own prefix, a protected row in every spoke (VWAN-2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::model::schema::Prefix>"))]
     pub address_prefix: Option<IpNet>,
     /// The Azure region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -313,6 +328,7 @@ pub struct VirtualHub {
 
 /// `virtualHubs/hubVirtualNetworkConnections`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HubVirtualNetworkConnection {
     /// Its name.

@@ -10,6 +10,7 @@ use super::{Date, is_default};
 /// Decisions that a scenario may change. The defaults are those of the rules; every answer carries the set it was
 /// computed under.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Knobs {
     /// Which reserved ranges have a system `None` row (SYS-3 to SYS-5). Not set follows the era.
@@ -37,6 +38,7 @@ pub struct Knobs {
 
 /// Named lists of reserved ranges that the platform gives a system `None` row (SYS-4, SYS-5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum NoneProfile {
     /// The four ranges of the current document.
@@ -187,6 +189,7 @@ impl NoneProfile {
 
 /// How service-endpoint rows stand against user and gateway routes (SE-4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum SePrecedence {
     /// As documented: nothing beats them.
     #[default]
@@ -197,6 +200,7 @@ pub enum SePrecedence {
 
 /// What keeps gateway routes out of the address space of the network and its peers (SEL-8).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum BgpShadow {
     /// The space itself, whatever became of its row.
     #[default]
@@ -207,6 +211,7 @@ pub enum BgpShadow {
 
 /// What an exceeded provider limit does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Limits {
     /// What the rules say: sessions or connections drop.
     #[default]
@@ -217,6 +222,7 @@ pub enum Limits {
 
 /// Whose `allowForwardedTraffic` counts (PEER-5, CON-9).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ForwardedTraffic {
     /// The peering object of the receiving network.
     #[default]
@@ -227,6 +233,7 @@ pub enum ForwardedTraffic {
 
 /// Whether circuits link across tenants (ISO-2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum CrossTenantLinks {
     /// Never, as in 2016.
     Deny2016,

@@ -15,6 +15,8 @@ mod knobs;
 mod nsg;
 mod on_premises;
 mod route_table;
+#[cfg(feature = "schema")]
+mod schema;
 mod topology;
 mod vnet;
 
@@ -55,6 +57,8 @@ pub use on_premises::{
     OverlayTunnel, Router, SiteRole, TunnelEnd,
 };
 pub use route_table::{AddressPrefix, RouteNextHopType, RouteTable, UnknownNextHopType, UserDefinedRoute};
+#[cfg(feature = "schema")]
+pub use schema::schema;
 #[allow(unused_imports, reason = "used by later stages")]
 pub(crate) use topology::Entity;
 pub use topology::{Problem, Reason, Topology, TopologyError, UnresolvedReference};
@@ -69,7 +73,7 @@ fn yes() -> bool {
 }
 
 /// Serde helper: leave out what has its default value.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 

@@ -9,6 +9,7 @@ use super::ResourceId;
 /// `Microsoft.Network/networkSecurityGroups`. The default rules 65000, 65001 and 65500 are always there and are not
 /// listed (NSG-3).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NetworkSecurityGroup {
     /// Its id.
@@ -20,6 +21,7 @@ pub struct NetworkSecurityGroup {
 
 /// One rule of a security group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SecurityRule {
     /// Its name.
@@ -75,6 +77,7 @@ fn any() -> Vec<String> {
 
 /// Which way a security rule looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum SecurityRuleDirection {
     /// Packets that arrive at the interface.
     Inbound,
@@ -93,6 +96,7 @@ impl fmt::Display for SecurityRuleDirection {
 
 /// What a security rule decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum SecurityRuleAccess {
     /// The packet passes.
     Allow,
@@ -102,6 +106,7 @@ pub enum SecurityRuleAccess {
 
 /// The protocol a security rule matches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum SecurityRuleProtocol {
     /// Every protocol (`*`).

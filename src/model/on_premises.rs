@@ -9,6 +9,7 @@ use super::{Asn, LinkRole, PeeringType, ResourceId, is_default};
 
 /// A place outside Azure: a customer's datacentre or branch, or a provider's network (CSP-1, CSP-4).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OnPremisesSite {
     /// Its id.
@@ -21,6 +22,7 @@ pub struct OnPremisesSite {
     pub role: SiteRole,
     /// Prefixes whose hosts are at this site.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
     pub prefixes: Vec<IpNet>,
     /// Named ranges inside `prefixes`, usable as sources of questions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -33,6 +35,7 @@ pub struct OnPremisesSite {
     pub internet_breakout: bool,
     /// The public prefix by which its hosts appear outside (MSP-12, PUB-4): source NAT towards public destinations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::model::schema::Prefix>"))]
     pub nat_pool: Option<IpNet>,
     /// Routes its routers were given beside what they learn. For one prefix they win over learned ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -56,6 +59,7 @@ impl OnPremisesSite {
 
 /// Whose a site is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum SiteRole {
     /// A customer's: carries its own tenant's traffic.
     #[default]
@@ -66,16 +70,19 @@ pub enum SiteRole {
 
 /// A named range of hosts of a site.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HostRange {
     /// Its name; its id is the site's followed by `/hostRanges/{name}`.
     pub name: String,
     /// The range.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::model::schema::Prefix"))]
     pub prefix: IpNet,
 }
 
 /// A router of a site. Its id is the site's followed by `/routers/{name}`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Router {
     /// Its name.
@@ -93,9 +100,11 @@ pub struct Router {
 
 /// A route given to a site's routers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OnPremisesRoute {
     /// What it matches.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::model::schema::Prefix"))]
     pub prefix: IpNet,
     /// Where it leads.
     pub next_hop: OnPremisesNextHop,
@@ -113,6 +122,7 @@ fn local_preference() -> u32 {
 
 /// Where an on-premises route leads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OnPremisesNextHop {
     /// Another site or router.
@@ -140,6 +150,7 @@ pub enum OnPremisesNextHop {
 ///
 /// This is the declared stand-in for BGP: what arrives at Microsoft's edge, with its AS path.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Advertisement {
     /// The circuit or VPN connection (or the local network gateway of connections) over which it goes.
@@ -151,6 +162,7 @@ pub struct Advertisement {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<LinkRole>,
     /// The prefixes.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
     pub prefixes: Vec<IpNet>,
     /// The AS path as received by Microsoft, newest first, without 12076.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -176,6 +188,7 @@ impl Advertisement {
 
 /// A link between two places outside Azure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OnPremisesLink {
     /// Its id.
@@ -204,6 +217,7 @@ fn one() -> u32 {
 /// At either end a packet for the other end's prefixes enters the tunnel; its underlay path is a question of its own
 /// (resolve the far address from the near one).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OverlayTunnel {
     /// Its id.
@@ -219,10 +233,12 @@ pub struct OverlayTunnel {
 
 /// One end of an overlay tunnel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TunnelEnd {
     /// The appliance, site or router it ends on.
     pub node: ResourceId,
     /// The prefixes behind this end.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
     pub prefixes: Vec<IpNet>,
 }

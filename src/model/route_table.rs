@@ -11,6 +11,7 @@ use super::{ResourceId, is_default};
 
 /// `Microsoft.Network/routeTables`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RouteTable {
     /// Its id.
@@ -35,6 +36,7 @@ impl RouteTable {
 
 /// One route of a route table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UserDefinedRoute {
     /// Its name, which Azure prints beside the effective route.

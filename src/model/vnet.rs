@@ -7,6 +7,7 @@ use super::{Date, ResourceId, is_default, yes};
 
 /// `Microsoft.Network/virtualNetworks`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VirtualNetwork {
     /// Its id.
@@ -20,6 +21,7 @@ pub struct VirtualNetwork {
     pub location: Option<String>,
     /// The address space, IPv4 and IPv6 mixed as Azure has it.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
     pub address_space: Vec<IpNet>,
     /// Its subnets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -55,12 +57,14 @@ impl VirtualNetwork {
 ///
 /// Names with meaning: `GatewaySubnet`, `AzureFirewallSubnet`, `AzureFirewallManagementSubnet`, `RouteServerSubnet`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Subnet {
     /// Its name, unique in the virtual network without regard to case.
     pub name: String,
     /// Its prefixes: at most one of IPv4 in practice, and /64 for IPv6 (V6-1).
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
     pub address_prefixes: Vec<IpNet>,
     /// The bound route table, if any (UDR-1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,6 +104,7 @@ impl Subnet {
 
 /// A service endpoint on a subnet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ServiceEndpoint {
     /// The service as ARM names it, such as `Microsoft.Storage`. The prefixes come from the service tag of the last
@@ -110,6 +115,7 @@ pub struct ServiceEndpoint {
     pub locations: Vec<String>,
     /// An exact prefix list that replaces the tag's, where the scenario knows it (SE-7).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
     pub prefixes: Vec<IpNet>,
 }
 
@@ -122,6 +128,7 @@ impl ServiceEndpoint {
 
 /// `privateEndpointNetworkPolicies` of a subnet (PE-4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum PrivateEndpointNetworkPolicies {
     /// Neither applies.
@@ -150,6 +157,7 @@ impl PrivateEndpointNetworkPolicies {
 /// One direction of a peering, owned by the virtual network it stands in. Its id is the owner's id followed by
 /// `/virtualNetworkPeerings/{name}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VirtualNetworkPeering {
     /// Its name.
@@ -174,6 +182,7 @@ pub struct VirtualNetworkPeering {
     pub peering_state: Option<PeeringState>,
     /// The far address space **as last synced**, which is what Azure routes. Empty means the far network's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
     pub remote_address_space: Vec<IpNet>,
     /// False for subnet peering (PEER-15).
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
@@ -211,6 +220,7 @@ impl VirtualNetworkPeering {
 
 /// `peeringState` of one half of a peering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum PeeringState {
     /// Only this half exists.

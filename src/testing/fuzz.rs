@@ -29,7 +29,7 @@ use crate::model::{Document, ResourceId, Topology};
 pub type Target = fn(&[u8]);
 
 /// Every target by name; the name is also that of its folder of inputs.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: &[(&str, Target)] = &[
     ("import_any", import_any),
     ("import_template", import_template),
     ("effective_routes", effective_routes),
@@ -37,6 +37,8 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("document", document),
     ("routing_policy", routing_policy),
     ("resolve_structured", resolve_structured),
+    #[cfg(feature = "mrt")]
+    ("mrt", mrt),
 ];
 
 /// More input is not looked at: what is found in large input is found in small input, and sooner.
@@ -194,6 +196,43 @@ pub fn resolve_structured(bytes: &[u8]) {
     let (Ok(network), Ok(changes)) = (Network::build(&topology), changes) else { return };
     if let Ok(changed) = network.apply(&changes) {
         ask(changed.topology());
+    }
+}
+
+/// Any bytes as an MRT dump: as tables twice, as events, and what comes of it written as a document would.
+#[cfg(feature = "mrt")]
+pub fn mrt(bytes: &[u8]) {
+    use crate::import::mrt::{self, MrtChange, MrtOptions};
+    use crate::model::bgp::Origination;
+    if bytes.len() > MAX_BYTES {
+        return;
+    }
+    let options = MrtOptions { max_routes: 10_000, ..MrtOptions::default() };
+    let tables = mrt::read(bytes, &options);
+    assert_eq!(tables, mrt::read(bytes, &options), "the same dump was read in two ways");
+    let Ok(tables) = tables else {
+        drop(tables.map_err(|error| error.to_string()));
+        return;
+    };
+    let Ok(mut events) = mrt::events(bytes, &options) else { unreachable!("tables were read") };
+    let mut counts = (0, 0);
+    for event in events.by_ref() {
+        match event.map(|event| event.change) {
+            Ok(MrtChange::Announce { .. }) => counts.0 += 1,
+            Ok(MrtChange::Withdraw { .. }) => counts.1 += 1,
+            Ok(MrtChange::State { .. }) => {}
+            Err(error) => unreachable!("tables were read, events were not: {error}"),
+        }
+    }
+    assert_eq!(counts, (tables.report.announced, tables.report.withdrawn), "events are missing");
+    assert_eq!(events.report(), &tables.report, "reports differ");
+    for peer in &tables.peers {
+        for origination in &peer.originations {
+            assert!(origination.prefixes.is_sorted_by(|a, b| a < b), "prefixes are not sorted");
+        }
+        let text = serde_json::to_vec(&peer.originations).unwrap_or_default();
+        let again = serde_json::from_slice::<Vec<Origination>>(&text).ok();
+        assert_eq!(Some(&peer.originations), again.as_ref(), "routes do not survive being written and read");
     }
 }
 

@@ -51,6 +51,9 @@
 //! - [`oracle`]: effective routes, next hop and walk of a document by linear scan, written from the rules and from
 //!   nothing else. Slow, and meant to be: a difference between it and the library is a bug in one of them, and the rule
 //!   ids in its comments say which to look up.
+//! - BGP has its own of both: strategies whose names begin with `bgp_` (such as
+//!   [`bgp_settled`](strategies::bgp_settled), designs with exactly one stable state, and
+//!   [`bgp_changes`](strategies::bgp_changes)), and [`oracle::bgp`], which passes messages one by one.
 //! - `fuzz` (with the feature `import`): the bodies of azroute's own fuzz targets.
 //!
 //! # An own design

@@ -57,6 +57,8 @@ pub enum FindingCode {
     UnresolvedReference,
 
     // Limits (section 25 of the rules).
+    /// BGP outside Azure comes to no stable state for some prefixes: answers show one moment of it (ER-11).
+    BgpUnsettled,
     /// At least nine tenths of a limit of BGP sessions are used (ER-4, ER-5, VPN-4, MSP-5, ARS-12).
     PrefixLimitNear,
     /// More user-defined routes than a table holds (UDR-18).
@@ -330,6 +332,7 @@ impl<'n> Lint<'n> {
                     (FindingCode::GatewayRouteCapacityExceeded, Severity::Warning)
                 }
                 EventKind::RoutesRefused => (FindingCode::RoutesRefused, Severity::Warning),
+                EventKind::Unsettled => (FindingCode::BgpUnsettled, Severity::Error),
             };
             self.add(code, severity, &event.resource, event.rule, event.detail.clone());
         }

@@ -202,6 +202,34 @@ impl Compiled {
         Ok(compiled)
     }
 
+    /// Whether any statement sees who the neighbour is.
+    pub(super) fn sees_neighbors(&self) -> bool {
+        self.conditions.iter().any(|condition| matches!(condition, Condition::Neighbor(_)))
+            || self
+                .actions
+                .iter()
+                .any(|action| matches!(action, Action::NextHop(SetNextHop::Peer) | Action::AsOverride))
+    }
+
+    /// Whether any statement takes the IGP cost.
+    pub(super) fn sees_costs(&self) -> bool {
+        self.actions.iter().any(|action| matches!(action, Action::Med(SetMed::Igp)))
+    }
+
+    /// Whether any statement looks at an AS path, beyond its first number, or takes numbers out of it.
+    pub(super) fn sees_paths(&self) -> bool {
+        self.conditions.iter().any(|c| matches!(c, Condition::AsPath(_) | Condition::AsPathLength(_)))
+            || self.shortens_paths()
+    }
+
+    /// Whether any statement takes numbers out of an AS path, or replaces them.
+    pub(super) fn shortens_paths(&self) -> bool {
+        let shortens = |action: &Action| {
+            matches!(action, Action::Exclude(_) | Action::PrivateAs(_) | Action::AsOverride)
+        };
+        self.actions.iter().any(shortens)
+    }
+
     /// The sets alone.
     fn sets(declared: &RoutingPolicy) -> Result<Self, PolicyError> {
         let mut compiled = Self::default();

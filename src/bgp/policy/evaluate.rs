@@ -171,7 +171,7 @@ impl<W: Watch> Run<'_, W> {
                 }
             }
             Action::PrivateAs(change) => {
-                if let Some(path) = private_as(&attributes.as_path, *change, context.own_asn) {
+                if let Some(path) = private_as(&attributes.as_path, *change, context.own_asn, None) {
                     attributes.as_path = path;
                 }
             }
@@ -327,13 +327,19 @@ fn changed<T: Copy + Ord + fmt::Display>(
     }
 }
 
-/// A path with its private numbers (RFC 6996) taken out or replaced; none where it stays as it is. Members of the own
-/// confederation stay: without them it could not see its loops (RFC 5065 section 5).
-pub(crate) fn private_as(path: &AsPath, change: PrivateAsAction, own: Asn) -> Option<AsPath> {
+/// A path with its private numbers (RFC 6996) taken out or replaced, but for one that is kept; none where it stays as it
+/// is. Members of the own confederation stay: without them it could not see its loops (RFC 5065 section 5).
+pub(crate) fn private_as(
+    path: &AsPath,
+    change: PrivateAsAction,
+    own: Asn,
+    kept: Option<Asn>,
+) -> Option<AsPath> {
     let plain = |kind| matches!(kind, SegmentKind::Sequence | SegmentKind::Set);
+    let goes = |asn: Asn| asn.is_private() && Some(asn) != kept;
     let outside = || path.segments().filter(|(kind, _)| plain(*kind)).flat_map(|(_, asns)| asns);
     let stays = match change {
-        PrivateAsAction::Remove | PrivateAsAction::Replace => !outside().any(|asn| asn.is_private()),
+        PrivateAsAction::Remove | PrivateAsAction::Replace => !outside().any(|asn| goes(*asn)),
         PrivateAsAction::RemoveIfAll => !outside().all(|asn| asn.is_private()) || outside().next().is_none(),
     };
     if stays {
@@ -341,7 +347,7 @@ pub(crate) fn private_as(path: &AsPath, change: PrivateAsAction, own: Asn) -> Op
     }
     let replaced = (change == PrivateAsAction::Replace).then_some(own);
     Some(AsPath::from_segments(path.segments().map(|(kind, asns)| {
-        let change = |asn: Asn| if plain(kind) && asn.is_private() { replaced } else { Some(asn) };
+        let change = |asn: Asn| if plain(kind) && goes(asn) { replaced } else { Some(asn) };
         Segment { kind, asns: asns.iter().copied().filter_map(change).collect() }
     })))
 }

@@ -70,8 +70,8 @@ use crate::model::bgp::{Asn, DefaultPolicy, PathAttributes, RouteType, RoutingPo
 use compile::{Compiled, Summary};
 use trace::{Recorder, Silent};
 
-#[allow(unused_imports, reason = "used by propagation")]
 pub(crate) use evaluate::private_as;
+pub(crate) use trace::changes;
 
 pub use error::{DefinitionKind, PolicyError, PolicyReason};
 pub use trace::{AttributeName, Change, ConditionName, FailedCondition, StatementTrace};
@@ -174,6 +174,27 @@ impl Policies {
     /// alike. Sets that no policy asks for do not count.
     pub fn treatment(&self, prefix: &IpNet, out: &mut Vec<u32>) {
         self.0.treatment(prefix, out);
+    }
+
+    /// Whether any policy sees who the neighbour is: else it does the same for all neighbours of a speaker.
+    pub fn sees_neighbors(&self) -> bool {
+        self.0.sees_neighbors()
+    }
+
+    /// Whether any policy takes the IGP cost: what it makes of a route then changes with the cost.
+    pub fn sees_costs(&self) -> bool {
+        self.0.sees_costs()
+    }
+
+    /// Whether any policy looks at an AS path, beyond its first number, or takes numbers out of it: else routes whose
+    /// paths differ behind the first number only are treated alike.
+    pub fn sees_paths(&self) -> bool {
+        self.0.sees_paths()
+    }
+
+    /// Whether any policy takes numbers out of an AS path, or replaces them.
+    pub fn shortens_paths(&self) -> bool {
+        self.0.shortens_paths()
     }
 
     /// Runs a chain. Attributes may be changed even where the route is rejected.

@@ -101,6 +101,10 @@ pub enum AttributeName {
     Communities,
     ExtendedCommunities,
     LargeCommunities,
+    AtomicAggregate,
+    Aggregator,
+    OriginatorId,
+    ClusterList,
 }
 
 impl fmt::Display for ConditionName {
@@ -289,7 +293,7 @@ fn failed(compiled: &Compiled, condition: &Condition) -> FailedCondition {
 }
 
 /// What differs, attribute by attribute.
-fn changes(before: &PathAttributes, after: &PathAttributes) -> Vec<Change> {
+pub(crate) fn changes(before: &PathAttributes, after: &PathAttributes) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut note = |attribute, differs: bool, texts: &dyn Fn() -> (String, String)| {
         if differs {
@@ -306,6 +310,17 @@ fn changes(before: &PathAttributes, after: &PathAttributes) -> Vec<Change> {
     note(AttributeName::Weight, b.weight != a.weight, &|| (text(b.weight), text(a.weight)));
     note(AttributeName::NextHop, b.next_hop != a.next_hop, &|| (text(b.next_hop), text(a.next_hop)));
     note(AttributeName::AsPath, b.as_path != a.as_path, &|| (path(b), path(a)));
+    note(AttributeName::AtomicAggregate, b.atomic_aggregate != a.atomic_aggregate, &|| {
+        (text(Some(b.atomic_aggregate)), text(Some(a.atomic_aggregate)))
+    });
+    let aggregator = |a: &PathAttributes| text(a.aggregator.map(|a| format!("{} {}", a.asn, a.address)));
+    note(AttributeName::Aggregator, b.aggregator != a.aggregator, &|| (aggregator(b), aggregator(a)));
+    note(AttributeName::OriginatorId, b.originator_id != a.originator_id, &|| {
+        (text(b.originator_id), text(a.originator_id))
+    });
+    note(AttributeName::ClusterList, b.cluster_list != a.cluster_list, &|| {
+        (list(b.cluster_list.ids()), list(a.cluster_list.ids()))
+    });
     let (b, a) = (&b.communities, &a.communities);
     note(AttributeName::Communities, b.standard() != a.standard(), &|| {
         (list(b.standard()), list(a.standard()))

@@ -10,6 +10,7 @@ use crate::model::is_default;
 
 /// How a route came into BGP; the order is the order of preference (RFC 4271 section 9.1.2.2 b).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// From inside the originating system.
@@ -23,6 +24,7 @@ pub enum Origin {
 
 /// Who formed an aggregate (RFC 4271 section 5.1.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Aggregator {
     /// Its autonomous system.
@@ -87,6 +89,7 @@ pub struct PathAttributes {
 
 /// How attributes are written.
 #[derive(Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Form {
     #[serde(default, skip_serializing_if = "is_default")]
@@ -115,6 +118,12 @@ struct Form {
     originator_id: Option<Ipv4Addr>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     cluster_list: Vec<Ipv4Addr>,
+}
+
+/// The schema of the written form.
+#[cfg(feature = "schema")]
+pub(in crate::model) fn attributes_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    <Form as schemars::JsonSchema>::json_schema(generator)
 }
 
 impl From<Form> for PathAttributes {

@@ -13,7 +13,7 @@ pub struct Community(pub u32);
 impl Community {
     /// RFC 8326: what carries it is about to go away.
     pub const GRACEFUL_SHUTDOWN: Self = Self(0xFFFF_0000);
-    /// RFC 7999: drop traffic for it.
+    /// RFC 7999: drop traffic for it. Speakers do nothing of their own on it: what it means is a policy's matter.
     pub const BLACKHOLE: Self = Self(0xFFFF_029A);
     /// RFC 1997: not beyond this autonomous system, or its confederation.
     pub const NO_EXPORT: Self = Self(0xFFFF_FF01);

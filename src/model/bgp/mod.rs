@@ -12,6 +12,8 @@ mod speaker;
 
 pub use as_path::{AsPath, AsPathError, Segment, SegmentKind};
 pub use asn::{Asn, AsnError};
+#[cfg(feature = "schema")]
+pub(in crate::model) use attributes::attributes_schema;
 pub use attributes::{Aggregator, ClusterList, Origin, PathAttributes};
 pub use communities::{Communities, Community, CommunityError, ExtendedCommunity, LargeCommunity};
 pub use policy::{

@@ -14,6 +14,7 @@ use crate::model::is_default;
 ///
 /// Names are compared exactly. What a policy names must exist: see [`undefined_names`](Self::undefined_names).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RoutingPolicy {
     /// Sets of prefixes.
@@ -55,6 +56,7 @@ impl RoutingPolicy {
 
 /// A set of prefixes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PrefixSet {
     /// Its name.
@@ -66,9 +68,11 @@ pub struct PrefixSet {
 /// A prefix and the lengths it stands for: with neither bound exactly itself; with `ge` alone up to the family's
 /// longest; with `le` alone from its own length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PrefixRange {
     /// What the route's prefix must lie inside. Host bits are ignored.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::model::schema::Prefix"))]
     pub prefix: IpNet,
     /// The shortest length that matches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,6 +113,7 @@ impl PrefixRange {
 
 /// A set of AS paths.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AsPathSet {
     /// Its name.
@@ -121,6 +126,7 @@ pub struct AsPathSet {
 
 /// A set of standard communities.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CommunitySet {
     /// Its name.
@@ -132,6 +138,7 @@ pub struct CommunitySet {
 
 /// A set of extended communities.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExtendedCommunitySet {
     /// Its name.
@@ -142,6 +149,7 @@ pub struct ExtendedCommunitySet {
 
 /// A set of large communities.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LargeCommunitySet {
     /// Its name.
@@ -152,26 +160,31 @@ pub struct LargeCommunitySet {
 
 /// A set of neighbours.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NeighborSet {
     /// Its name.
     pub name: String,
     /// Addresses of neighbours; prefixes stand for all addresses in them.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
     pub addresses: Vec<IpNet>,
 }
 
 /// A set of next hops.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NextHopSet {
     /// Its name.
     pub name: String,
     /// Addresses; prefixes stand for all addresses in them.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
     pub addresses: Vec<IpNet>,
 }
 
 /// A policy: statements in their order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PolicyDefinition {
     /// Its name.
@@ -182,6 +195,7 @@ pub struct PolicyDefinition {
 
 /// If all conditions hold, do the actions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Statement {
     /// Its name; none is its number, from 1.
@@ -197,6 +211,7 @@ pub struct Statement {
 
 /// Conditions of a statement: all that are given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Conditions {
     /// Another policy accepts the route (RFC 9067 section 4.4). It is called last, where all other conditions hold; what
@@ -253,6 +268,7 @@ pub struct Conditions {
 
 /// A condition on a set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MatchSet {
     /// The set's name.
@@ -264,6 +280,7 @@ pub struct MatchSet {
 
 /// How a route is held against a set (RFC 9067 `match-set-options`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MatchSetOptions {
     /// One member matches.
@@ -280,6 +297,7 @@ pub enum MatchSetOptions {
 
 /// A comparison with a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Comparison {
     /// Equal.
@@ -303,6 +321,7 @@ impl Comparison {
 
 /// Where a route was before BGP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SourceProtocol {
     /// A BGP route, announced or received.
@@ -315,6 +334,7 @@ pub enum SourceProtocol {
 
 /// How a speaker came by a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RouteType {
     /// From a peer of the own system.
@@ -327,6 +347,7 @@ pub enum RouteType {
 
 /// A family of routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AddressFamily {
     /// IPv4 unicast.
@@ -347,6 +368,7 @@ impl AddressFamily {
 
 /// What a statement does. Attributes are changed in the order of the fields; the result comes last.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Actions {
     /// Sets ORIGIN.
@@ -392,6 +414,7 @@ pub struct Actions {
 
 /// What becomes of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyResult {
     /// It passes; nothing further is looked at.
@@ -406,6 +429,7 @@ pub enum PolicyResult {
 
 /// What becomes of a route that no policy of a chain has accepted or rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DefaultPolicy {
     /// It passes.
@@ -451,6 +475,7 @@ pub enum SetNextHop {
 /// Numbers to put in front of an AS path: `{ asn = 65001, repeat = 3 }`, or a whole path, or both (the path first in
 /// time, the repeated number in front of it). One of them must be there.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Prepend {
     /// Which number; none is the speaker's own.
@@ -478,6 +503,7 @@ pub enum PrependAsn {
 
 /// What is done with private numbers in an AS path. Members of the own confederation are left alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PrivateAsAction {
     /// All are taken out.
@@ -490,6 +516,7 @@ pub enum PrivateAsAction {
 
 /// A change of communities: those written here, and those of a set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetCommunity {
     /// Which change.
@@ -504,6 +531,7 @@ pub struct SetCommunity {
 
 /// How communities change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CommunityOption {
     /// They are added.

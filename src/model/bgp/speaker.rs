@@ -12,6 +12,7 @@ use crate::model::{ResourceId, is_default};
 ///
 /// The order of speakers, sessions and links carries no meaning.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct BgpDesign {
     /// Sets and policies.
@@ -31,6 +32,7 @@ pub struct BgpDesign {
 
 /// A speaker: one BGP process (one routing instance of a router that has several).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BgpSpeaker {
     /// Its id.
@@ -81,6 +83,7 @@ pub struct BgpSpeaker {
 
 /// The confederation of a speaker.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Confederation {
     /// The number the world outside sees.
@@ -92,6 +95,7 @@ pub struct Confederation {
 
 /// A named set of defaults: decision steps and their order, what is sent, what is refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum Profile {
     /// RFC 4271 with RFC 4456 and RFC 5065, nothing more.
@@ -135,6 +139,7 @@ pub enum Profile {
 
 /// Decision settings that differ from the profile's. `None` leaves the profile's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct DecisionOverrides {
     /// Compare MED between different neighbouring systems too.
@@ -171,6 +176,7 @@ pub struct DecisionOverrides {
 
 /// How many equal routes a speaker uses at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct MaximumPaths {
     /// Among external routes.
@@ -183,9 +189,11 @@ pub struct MaximumPaths {
 
 /// An interface of a speaker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Interface {
     /// Its address with the length of its network: `198.18.12.1/30`, or `192.0.2.1/32` for a loopback.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::model::schema::Prefix"))]
     pub address: IpNet,
     /// Whether the interior gateway protocol tells the others about its network.
     #[serde(default = "crate::model::yes", skip_serializing_if = "is_true")]
@@ -199,9 +207,11 @@ fn is_true(flag: &bool) -> bool {
 
 /// A static route.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StaticRoute {
     /// Where to.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::model::schema::Prefix"))]
     pub prefix: IpNet,
     /// Which way.
     pub next_hop: StaticNextHop,
@@ -209,6 +219,7 @@ pub struct StaticRoute {
 
 /// Where a static route leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StaticNextHop {
     /// To this address.
@@ -219,9 +230,11 @@ pub enum StaticNextHop {
 
 /// Prefixes that a speaker announces of its own, all with the same attributes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Origination {
     /// The prefixes. Host bits are ignored.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
     pub prefixes: Vec<IpNet>,
     /// Their attributes, before the speaker's own number is put in front on export.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -233,6 +246,7 @@ pub struct Origination {
 
 /// Routes of another source that a speaker takes over into BGP, with origin INCOMPLETE.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Redistribution {
     /// Which: `connected` or `static`.
@@ -244,9 +258,11 @@ pub struct Redistribution {
 
 /// A summary that a speaker announces while it has a route inside it (RFC 4271 section 9.2.2.2).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Aggregate {
     /// The summary.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::model::schema::Prefix"))]
     pub prefix: IpNet,
     /// The routes inside it are not sent.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -265,6 +281,7 @@ pub struct Aggregate {
 
 /// A session between two speakers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BgpSession {
     /// Its id.
@@ -279,6 +296,10 @@ pub struct BgpSession {
     /// Whether it is switched off.
     #[serde(default, skip_serializing_if = "is_default")]
     pub shutdown: bool,
+    /// How long it has been up, in seconds: what arrives over an older session is older. Only its order counts, and
+    /// only for profiles that look at age.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub age: u32,
 }
 
 fn both_families() -> Vec<AddressFamily> {
@@ -291,6 +312,7 @@ fn are_both_families(families: &[AddressFamily]) -> bool {
 
 /// One end of a session: the speaker there, and what it does with this neighbour.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SessionEnd {
     /// The speaker.
@@ -305,8 +327,8 @@ pub struct SessionEnd {
     /// Policies for what is sent, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub export_policies: Vec<String>,
-    /// What becomes of received routes that no policy decides; none: accepted, but by RFC 8212 rejected on external
-    /// sessions without a policy where the speaker's profile follows it.
+    /// What becomes of received routes that no policy decides. None: rejected where there are policies (RFC 9067);
+    /// without any accepted, except on external sessions where RFC 8212 holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_import_policy: Option<DefaultPolicy>,
     /// The same for routes that are sent.
@@ -369,12 +391,14 @@ impl BgpSession {
             b: SessionEnd::new(b),
             families: both_families(),
             shutdown: false,
+            age: 0,
         }
     }
 }
 
 /// Another number than the speaker's own, shown to one neighbour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LocalAs {
     /// The number.
@@ -389,6 +413,7 @@ pub struct LocalAs {
 
 /// A default route for one neighbour, whether or not the speaker has one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct DefaultOriginate {
     /// Policies that set its attributes. A rejection sends none.
@@ -401,6 +426,7 @@ pub struct DefaultOriginate {
 
 /// Add-path at one end of a session (RFC 7911): it takes effect where one end sends and the other receives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct AddPath {
     /// How many routes of one prefix it sends, the best ones first; 0 and 1 are plain BGP.
@@ -413,6 +439,7 @@ pub struct AddPath {
 
 /// A link that the interior gateway protocol knows, both ways.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct IgpLink {
     /// Its id.

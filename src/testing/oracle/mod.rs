@@ -1,12 +1,13 @@
 //! The oracle: what the rules say, computed slowly and obviously.
 //!
 //! Everything here is a linear scan over the [`Document`]: no index, no trie, no cache, no code of the stages that it
-//! checks. It imports the model and nothing else. Each step names the rule it carries out; where the rules leave a
+//! checks. It imports the model and nothing else ([`bgp`] also the policies). Each step names the rule it carries out; where the rules leave a
 //! choice, the choice is written beside it with the word "Choice".
 //!
 //! [`effective_rows`] is the reference algorithm of section 8, [`next_hop`] looks an address up in its rows, and
 //! [`walk`] follows a packet from table to table.
 
+pub mod bgp;
 mod gateways;
 mod walk;
 

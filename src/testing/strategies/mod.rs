@@ -6,6 +6,7 @@
 //!
 //! [`Topology::new`]: crate::model::Topology::new
 
+mod bgp;
 mod dressing;
 mod policy;
 mod probe;
@@ -24,6 +25,10 @@ use crate::model::{
     OnPremisesRoute, OnPremisesSite, Router, SePrecedence, SiteRole, Tenant, VirtualHub,
 };
 
+pub use bgp::{
+    bgp_attributes, bgp_changes, bgp_disagreeing, bgp_graph, bgp_independent, bgp_origination, bgp_prefixes,
+    bgp_settled, bgp_wild,
+};
 pub use dressing::{changes, dressed, with_private_endpoints, with_route_tables};
 pub use policy::{as_path, communities, path_attributes, policy_address, policy_prefix, routing_policy};
 pub use probe::probe_addresses;

@@ -1,1 +1,0 @@
-//! The decision process (RFC 4271 section 9.1.2).

@@ -1,110 +1,148 @@
 //! Compiled sets: of prefixes and addresses, and of communities.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::Range;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 use regex_lite::Regex;
 
 use super::pattern::Text;
 use crate::model::bgp::{MatchSetOptions, PrefixRange};
 
-/// A prefix of one family: ordered by address, then by length.
-pub(super) trait Net: Copy + Ord {
-    fn covers(&self, other: &Self) -> bool;
+/// The bits of an address.
+trait Bits: Copy + Ord {
+    /// Whether the first so many bits are the same.
+    fn agree(self, other: Self, length: u8) -> bool;
 }
 
-impl Net for Ipv4Net {
-    fn covers(&self, other: &Self) -> bool {
-        self.contains(other)
+impl Bits for u32 {
+    fn agree(self, other: Self, length: u8) -> bool {
+        // Nothing is left of a shift by all the bits there are.
+        let rest = Self::BITS.saturating_sub(length.into());
+        (self ^ other).checked_shr(rest).unwrap_or(0) == 0
     }
 }
 
-impl Net for Ipv6Net {
-    fn covers(&self, other: &Self) -> bool {
-        self.contains(other)
+impl Bits for u128 {
+    fn agree(self, other: Self, length: u8) -> bool {
+        let rest = Self::BITS.saturating_sub(length.into());
+        (self ^ other).checked_shr(rest).unwrap_or(0) == 0
     }
 }
 
-/// Prefixes with a value each, in order, each knowing the next shorter one that covers it.
+/// Prefixes of one family with values, in the order of address and length, each knowing the next shorter one around it.
 ///
 /// Whatever covers a prefix covers everything between itself and that prefix in the order. So all that cover it are
-/// found by one binary search and the climb from there: no node but the members, no pointer to chase before them.
+/// found by one binary search and the climb from there.
 #[derive(Debug, Default)]
-struct Cover<N, T> {
-    nets: Vec<N>,
-    /// One more than the place of the next shorter one; 0 is none.
-    parents: Vec<usize>,
-    values: Vec<T>,
+struct Cover<B> {
+    nodes: Vec<Node<B>>,
 }
 
-impl<N: Net, T> Cover<N, T> {
-    /// Prefixes must be without host bits.
-    fn new(members: BTreeMap<N, T>) -> Self {
-        let mut cover = Self { nets: Vec::new(), parents: Vec::new(), values: Vec::new() };
-        for (net, value) in members {
-            let parent = cover.climb(cover.nets.len(), &net).next().map_or(0, |at| at + 1);
-            cover.nets.push(net);
-            cover.parents.push(parent);
-            cover.values.push(value);
+#[derive(Debug)]
+struct Node<B> {
+    bits: B,
+    length: u8,
+    /// One more than the place of the next shorter one; 0 is none.
+    parent: usize,
+    /// Where its values end; those of the node before it end where they begin.
+    end: usize,
+}
+
+impl<B: Bits> Cover<B> {
+    /// Prefixes in their order, without host bits; equal ones are one node with several values.
+    fn new(prefixes: impl Iterator<Item = (B, u8)>) -> Self {
+        let mut cover = Self { nodes: Vec::new() };
+        for (at, (bits, length)) in prefixes.enumerate() {
+            match cover.nodes.last_mut() {
+                Some(last) if (last.bits, last.length) == (bits, length) => last.end = at + 1,
+                _ => {
+                    let parent = cover.climb(cover.nodes.len(), bits, length).next().map_or(0, |at| at + 1);
+                    cover.nodes.push(Node { bits, length, parent, end: at + 1 });
+                }
+            }
         }
         cover
     }
 
-    /// Places of what covers a prefix, the longest first.
-    fn covering(&self, net: &N) -> impl Iterator<Item = usize> {
-        self.climb(self.nets.partition_point(|member| member <= net), net)
+    /// Places of the nodes that cover a prefix, the longest first.
+    fn covering(&self, bits: B, length: u8) -> impl Iterator<Item = usize> {
+        let place = self.nodes.partition_point(|node| (node.bits, node.length) <= (bits, length));
+        self.climb(place, bits, length)
     }
 
-    /// From the member before this place upwards: those that cover a prefix.
-    fn climb(&self, place: usize, net: &N) -> impl Iterator<Item = usize> {
+    /// From the node before this place upwards: those that cover a prefix.
+    fn climb(&self, place: usize, bits: B, length: u8) -> impl Iterator<Item = usize> {
         let mut next = place;
         std::iter::from_fn(move || {
-            let at = next.checked_sub(1)?;
-            next = self.parents.get(at).copied().unwrap_or(0);
-            Some(at)
+            loop {
+                let at = next.checked_sub(1)?;
+                let node = self.nodes.get(at)?;
+                next = node.parent;
+                if node.length <= length && node.bits.agree(bits, node.length) {
+                    return Some(at);
+                }
+            }
         })
-        .filter(|at| self.nets.get(*at).is_some_and(|member| member.covers(net)))
+    }
+
+    /// Which values are a node's.
+    fn values(&self, at: usize) -> Range<usize> {
+        let end = |at: usize| self.nodes.get(at).map_or(0, |node| node.end);
+        at.checked_sub(1).map_or(0, end)..end(at)
     }
 }
 
-/// Prefixes of both families with a value each.
+/// Prefixes of both families with values.
 #[derive(Debug, Default)]
 struct Covers<T> {
-    v4: Cover<Ipv4Net, T>,
-    v6: Cover<Ipv6Net, T>,
+    v4: Cover<u32>,
+    v6: Cover<u128>,
+    v4_values: Vec<T>,
+    v6_values: Vec<T>,
 }
 
 impl<T> Covers<T> {
-    fn new<I>(items: impl IntoIterator<Item = (IpNet, I)>, mut add: impl FnMut(&mut T, I)) -> Self
-    where
-        T: Default,
-    {
-        let (mut v4, mut v6) = (BTreeMap::new(), BTreeMap::new());
-        for (prefix, item) in items {
-            let value: &mut T = match prefix {
-                IpNet::V4(p) => v4.entry(p.trunc()).or_default(),
-                IpNet::V6(p) => v6.entry(p.trunc()).or_default(),
-            };
-            add(value, item);
+    fn new(items: impl Iterator<Item = (IpNet, T)>) -> Self {
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for (prefix, value) in items {
+            match prefix {
+                IpNet::V4(p) => v4.push(((u32::from(p.network()), p.prefix_len()), value)),
+                IpNet::V6(p) => v6.push(((u128::from(p.network()), p.prefix_len()), value)),
+            }
         }
-        Self { v4: Cover::new(v4), v6: Cover::new(v6) }
-    }
-
-    /// The value of the longest that covers a prefix.
-    fn longest(&self, prefix: &IpNet) -> Option<&T> {
-        match prefix {
-            IpNet::V4(p) => self.v4.covering(p).next().and_then(|at| self.v4.values.get(at)),
-            IpNet::V6(p) => self.v6.covering(p).next().and_then(|at| self.v6.values.get(at)),
+        v4.sort_by_key(|(key, _)| *key);
+        v6.sort_by_key(|(key, _)| *key);
+        Self {
+            v4: Cover::new(v4.iter().map(|(key, _)| *key)),
+            v6: Cover::new(v6.iter().map(|(key, _)| *key)),
+            v4_values: v4.into_iter().map(|(_, value)| value).collect(),
+            v6_values: v6.into_iter().map(|(_, value)| value).collect(),
         }
     }
 
-    /// The values of all that cover a prefix.
-    fn each(&self, prefix: &IpNet, see: impl FnMut(&T)) {
+    /// The values of all that cover a prefix, the longest first.
+    fn each(&self, prefix: &IpNet, mut see: impl FnMut(&T)) {
         match prefix {
-            IpNet::V4(p) => self.v4.covering(p).filter_map(|at| self.v4.values.get(at)).for_each(see),
-            IpNet::V6(p) => self.v6.covering(p).filter_map(|at| self.v6.values.get(at)).for_each(see),
+            IpNet::V4(p) => {
+                for at in self.v4.covering(u32::from(p.addr()), p.prefix_len()) {
+                    self.v4_values.get(self.v4.values(at)).unwrap_or_default().iter().for_each(&mut see);
+                }
+            }
+            IpNet::V6(p) => {
+                for at in self.v6.covering(u128::from(p.addr()), p.prefix_len()) {
+                    self.v6_values.get(self.v6.values(at)).unwrap_or_default().iter().for_each(&mut see);
+                }
+            }
+        }
+    }
+
+    /// The place of the longest that covers a prefix, among those of its family.
+    fn longest(&self, prefix: &IpNet) -> Option<usize> {
+        match prefix {
+            IpNet::V4(p) => self.v4.covering(u32::from(p.addr()), p.prefix_len()).next(),
+            IpNet::V6(p) => self.v6.covering(u128::from(p.addr()), p.prefix_len()).next(),
         }
     }
 }
@@ -135,31 +173,38 @@ impl Lengths {
 
 /// A compiled set of prefixes: each member with the lengths that it or any member around it stands for.
 #[derive(Debug)]
-pub(super) struct Prefixes(Covers<Lengths>);
+pub(super) struct Prefixes {
+    covers: Covers<(u8, u8)>,
+    v4: Vec<Lengths>,
+    v6: Vec<Lengths>,
+}
 
 impl Prefixes {
     pub(super) fn new(ranges: &[PrefixRange]) -> Self {
-        let items = ranges.iter().map(|range| (range.prefix, range.lengths()));
-        let mut covers = Covers::new(items, |lengths: &mut Lengths, (low, high)| lengths.add(low, high));
-        inherit(&covers.v4.parents, &mut covers.v4.values);
-        inherit(&covers.v6.parents, &mut covers.v6.values);
-        Self(covers)
+        let mut covers = Covers::new(ranges.iter().map(|range| (range.prefix, range.lengths())));
+        let v4 = lengths(&covers.v4, &std::mem::take(&mut covers.v4_values));
+        let v6 = lengths(&covers.v6, &std::mem::take(&mut covers.v6_values));
+        Self { covers, v4, v6 }
     }
 
     pub(super) fn contains(&self, prefix: &IpNet) -> bool {
-        self.0.longest(prefix).is_some_and(|lengths| lengths.contains(prefix.prefix_len()))
+        let lengths = if prefix.addr().is_ipv4() { &self.v4 } else { &self.v6 };
+        let longest = self.covers.longest(prefix).and_then(|at| lengths.get(at));
+        longest.is_some_and(|lengths| lengths.contains(prefix.prefix_len()))
     }
 }
 
-/// Hands lengths down, from parents (which stand first) to children.
-fn inherit(parents: &[usize], values: &mut [Lengths]) {
-    for (at, parent) in parents.iter().enumerate() {
-        let above = parent.checked_sub(1).and_then(|p| values.get(p)).copied().unwrap_or_default();
-        if let Some(own) = values.get_mut(at) {
-            own.shorter |= above.shorter;
-            own.host |= above.host;
+/// The lengths of each node, handed down from parents (which stand first) to children.
+fn lengths<B: Bits>(cover: &Cover<B>, values: &[(u8, u8)]) -> Vec<Lengths> {
+    let mut all: Vec<Lengths> = Vec::with_capacity(cover.nodes.len());
+    for (at, node) in cover.nodes.iter().enumerate() {
+        let mut own = node.parent.checked_sub(1).and_then(|p| all.get(p)).copied().unwrap_or_default();
+        for (low, high) in values.get(cover.values(at)).unwrap_or_default() {
+            own.add(*low, *high);
         }
+        all.push(own);
     }
+    all
 }
 
 /// A compiled set of addresses.
@@ -168,7 +213,7 @@ pub(super) struct Addresses(Covers<()>);
 
 impl Addresses {
     pub(super) fn new(nets: &[IpNet]) -> Self {
-        Self(Covers::new(nets.iter().map(|net| (*net, ())), |(), ()| ()))
+        Self(Covers::new(nets.iter().map(|net| (*net, ()))))
     }
 
     pub(super) fn contains(&self, address: IpAddr) -> bool {
@@ -178,7 +223,7 @@ impl Addresses {
 
 /// Which of several prefix sets a prefix is in.
 #[derive(Debug, Default)]
-pub(super) struct Membership(Covers<Vec<(u32, u8, u8)>>);
+pub(super) struct Membership(Covers<(u32, u8, u8)>);
 
 impl Membership {
     /// Sets with their ids.
@@ -189,17 +234,15 @@ impl Membership {
                 (range.prefix, (id, low, high))
             })
         });
-        Self(Covers::new(items, Vec::push))
+        Self(Covers::new(items))
     }
 
     /// Adds the ids of the sets that a prefix is in, in ascending order, each once.
     pub(super) fn ids(&self, prefix: &IpNet, out: &mut Vec<u32>) {
         let start = out.len();
-        self.0.each(prefix, |members| {
-            for (id, low, high) in members {
-                if (*low..=*high).contains(&prefix.prefix_len()) {
-                    out.push(*id);
-                }
+        self.0.each(prefix, |(id, low, high)| {
+            if (*low..=*high).contains(&prefix.prefix_len()) {
+                out.push(*id);
             }
         });
         if let Some(added) = out.get_mut(start..) {

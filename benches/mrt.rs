@@ -2,7 +2,7 @@
 #![expect(clippy::print_stdout, reason = "prints a table")]
 #![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
-#[path = "../tests/mrt/writer.rs"]
+#[path = "../tests/import/mrt/writer.rs"]
 mod writer;
 
 use std::time::Instant;

@@ -1,0 +1,11 @@
+//! What is read: exports, documents and their schema, dumps of routes.
+
+mod documents;
+#[cfg(feature = "import")]
+mod exports;
+#[cfg(feature = "mrt")]
+mod mrt;
+#[cfg(feature = "import")]
+mod real;
+#[cfg(all(feature = "schema", feature = "testing"))]
+mod schema;

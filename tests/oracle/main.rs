@@ -1,0 +1,12 @@
+//! Random designs against an oracle that is as plain as can be, and the laws that every design obeys.
+
+mod designs;
+mod differential;
+#[cfg(all(feature = "import", feature = "testing"))]
+mod fuzz_replay;
+mod generate;
+mod properties;
+mod recorded;
+mod rules;
+mod strategies;
+mod walk;

@@ -6,8 +6,8 @@
 
 mod gateway_routes;
 mod peering;
+mod precedence;
 mod private_endpoints;
-mod selection;
 mod service_endpoints;
 mod support;
 mod system_routes;

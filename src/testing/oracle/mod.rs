@@ -9,6 +9,7 @@
 
 pub mod bgp;
 mod gateways;
+mod propagation;
 mod walk;
 
 use std::net::IpAddr;

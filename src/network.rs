@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
-use crate::analysis::{self, Finding};
+use crate::analysis::{self, Finding, Transition};
 use crate::bgp::{DesignError, Engine};
 use crate::control_plane::{self, ControlPlane};
 use crate::fib::{self, Fib};
@@ -94,6 +94,15 @@ impl Network {
             document.apply(change)?;
         }
         Self::build(&Topology::new(document)?)
+    }
+
+    /// What carrying out these changes costs: which resources change in place and which are created anew, with downtime
+    /// (BW-4). Changes that Azure carries out without further ado are left out.
+    ///
+    /// # Errors
+    /// A change that names what is not there.
+    pub fn transitions(&self, changes: &[Change]) -> Result<Vec<Transition>, ChangeError> {
+        analysis::transitions(self.inner.topology.document(), changes)
     }
 
     /// BGP outside Azure as it converged: RIBs of every speaker, with one stub speaker for each of Azure's ends.

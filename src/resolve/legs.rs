@@ -9,7 +9,7 @@ use super::hosts::{Start, nic_start, nic_subnet};
 use super::pair::{Asymmetry, Crossing, SeenDirection};
 use super::public::PublicOwner;
 use super::question::Leg;
-use super::walk::{Question, Undo, World, seen_as};
+use super::walk::{Question, Rewritten, Undo, World, seen_as};
 use crate::model::{Entity, LinkRole, PeeringType, ResourceId, SiteRole, Topology};
 use crate::rule::Rule;
 
@@ -43,8 +43,21 @@ pub(super) fn parts(world: &World<'_>, forward: &Answer, tenant: Option<String>)
         let question = Question::new(start, header.destination, header.source, Leg::Reply);
         parts.push(Part { question, undone_at: None });
     }
+    // An appliance that rewrote the destination writes it back into the source of the reply.
+    let rewritten = (0..hops.len()).filter_map(|at| {
+        let Place::Appliance { id, .. } = &hops[at].place else { return None };
+        let (from, to) = (given(at).destination, hops[at].header.destination);
+        // Microsoft's edge had translated it before.
+        let from = match world.edge.owner(world.topology, from, tenant.as_deref()) {
+            Some(PublicOwner::Nic { address, .. }) => address,
+            _ => from,
+        };
+        (from != to).then(|| Rewritten { appliance: id.clone(), from, to })
+    });
+    let rewritten: Vec<Rewritten> = rewritten.collect();
     for part in &mut parts {
         part.question.tenant.clone_from(&tenant);
+        part.question.rewritten.clone_from(&rewritten);
     }
     parts
 }

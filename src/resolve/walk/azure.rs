@@ -615,7 +615,13 @@ impl Walker<'_> {
             Snat::All => true,
         };
         let mut packet = packet;
-        if snat && let Some(own) = nic_address(topology, egress, v4) {
+        let undone = self
+            .rewritten
+            .iter()
+            .find(|rewritten| rewritten.appliance == id && rewritten.to == packet.header.source);
+        if let Some(undone) = undone {
+            packet.header.source = undone.from;
+        } else if snat && let Some(own) = nic_address(topology, egress, v4) {
             packet.header.source = own;
         }
         let configurations = &document.network_interfaces[egress].ip_configurations;

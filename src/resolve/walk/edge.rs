@@ -209,6 +209,12 @@ impl Walker<'_> {
         })
     }
 
+    /// Whether a site itself is where the Internet leads for an address.
+    pub(super) fn announces(&self, site: usize, tenant: Option<&str>, destination: IpAddr) -> bool {
+        let found = self.world.edge.internet_sites(self.world.topology, tenant, destination);
+        found.is_some_and(|(_, sites)| sites.contains(&site))
+    }
+
     fn leads_inside(&self, tenant: Option<&str>, packet: Packet) -> bool {
         let undone = self.undo.is_some_and(|undo| undo.seen == packet.destination());
         undone || self.world.edge.owner(self.world.topology, packet.destination(), tenant).is_some()

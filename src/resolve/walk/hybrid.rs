@@ -567,6 +567,10 @@ impl Walker<'_> {
                 // An Internet exit leads to public addresses; nothing nearer was known of this one.
                 self.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::WALK_17))
             }
+            ExitKind::Internet if self.announces(site_ix, tenant, packet.destination()) => {
+                // Out there it would only come back.
+                self.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::WALK_17))
+            }
             ExitKind::Internet => {
                 self.leaves_by(at, None, false);
                 let packet = self.nat(at, site_ix, packet);

@@ -83,14 +83,33 @@ pub(crate) struct Question {
     pub(crate) tenant: Option<String>,
     /// For a reply: what Microsoft's edge translated on the way there.
     pub(crate) undo: Option<Undo>,
+    /// For a reply: what appliances rewrote the destination from.
+    pub(crate) rewritten: Vec<Rewritten>,
     /// For a reply: the session of public peering by which the flow came, and by which it returns (PUB-3, PUB-4).
     pub(crate) session: Option<(usize, LinkRole)>,
 }
 
 impl Question {
     pub(crate) fn new(start: Start, source: IpAddr, destination: IpAddr, leg: Leg) -> Self {
-        Self { start, source, destination, leg, tenant: None, undo: None, session: None }
+        Self {
+            start,
+            source,
+            destination,
+            leg,
+            tenant: None,
+            undo: None,
+            rewritten: Vec::new(),
+            session: None,
+        }
     }
+}
+
+/// A destination that an appliance rewrote, and writes back into the source of the reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rewritten {
+    pub(crate) appliance: ResourceId,
+    pub(crate) from: IpAddr,
+    pub(crate) to: IpAddr,
 }
 
 /// A source translation at Microsoft's edge, undone for the reply: what the outside saw, and who is behind it.
@@ -194,6 +213,7 @@ pub(super) struct Walker<'n> {
     world: &'n World<'n>,
     /// What a reply undoes and by which session it returns.
     undo: Option<Undo>,
+    rewritten: Vec<Rewritten>,
     session: Option<(usize, LinkRole)>,
     /// Whether security groups gate the flow.
     gate: bool,
@@ -214,11 +234,12 @@ const NODE_BUDGET: usize = 1 << 14;
 
 /// Walks from a start to the end of every way.
 pub(crate) fn walk(world: &World<'_>, question: Question, flow: Option<FlowKey>, gate: bool) -> Answer {
-    let Question { start, source, destination, leg, tenant, undo, session } = question;
+    let Question { start, source, destination, leg, tenant, undo, rewritten, session } = question;
     let packet = Packet { header: Header { source, destination }, flow, leg };
     let mut walker = Walker {
         world,
         undo,
+        rewritten,
         session,
         gate,
         nodes: Vec::new(),

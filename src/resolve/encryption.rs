@@ -161,16 +161,16 @@ fn connection_ends(world: &World<'_>, c: usize, connection: &Connection) -> Opti
     };
     let on_premises = &world.plane.on_premises;
     let entry = on_premises.connection_entry((c, &connection.id), &connection.peer, destination);
-    let router = *entry.first()?;
-    let start = router_start(world, router)?;
+    let start = router_start(world, entry)?;
     let own = local.gateway_ip_address.filter(|ip| ip.is_ipv4());
     let source = own.or_else(|| place_address(topology, start))?;
     Some((start, source, destination))
 }
 
-/// A router outside Azure as a place to start from.
-pub(super) fn router_start(world: &World<'_>, router: usize) -> Option<Start> {
-    let node = &world.plane.on_premises.routers[router];
+/// Of these routers outside Azure the first by name, as a place to start from.
+pub(super) fn router_start(world: &World<'_>, routers: impl IntoIterator<Item = usize>) -> Option<Start> {
+    let nodes = routers.into_iter().map(|router| &world.plane.on_premises.routers[router]);
+    let node = nodes.min_by_key(|node| &node.id)?;
     match world.topology.entity(&node.id)? {
         Entity::Router(site, router) => Some(Start::Router { site, router }),
         Entity::Site(site) => Some(Start::Site { site, range: None }),

@@ -80,10 +80,10 @@ fn turn(world: &World<'_>, path: &Path<'_>, tenant: Option<&str>) -> Option<Ques
         Some(Question { undo: Some(Undo { seen, behind: to, vnet }), ..ask(start, seen) })
     };
     // A router can answer only to an address that is declared.
-    let by_router = |router: usize| {
+    let by_router = |routers: Vec<usize>| {
         let (vnet, seen) = seen?;
         let undo = Undo { seen: seen?, behind: to, vnet };
-        Some(Question { undo: Some(undo), ..ask(router_start(world, router)?, seen?) })
+        Some(Question { undo: Some(undo), ..ask(router_start(world, routers)?, seen?) })
     };
     match path.disposition() {
         Disposition::Delivered(place) => at_place(place),
@@ -99,7 +99,7 @@ fn turn(world: &World<'_>, path: &Path<'_>, tenant: Option<&str>) -> Option<Ques
                 (Some(Place::OnPremises(_)), _) => Some(ask(Start::Service { tag: None }, to)),
                 _ => {
                     let entry = world.plane.on_premises.circuit_entry((c, circuit), *peering, *link, from);
-                    by_router(*entry.first()?)
+                    by_router(entry)
                 }
             }
         }
@@ -116,7 +116,7 @@ fn turn(world: &World<'_>, path: &Path<'_>, tenant: Option<&str>) -> Option<Ques
             match world.edge.internet_sites(topology, tenant, from) {
                 Some((_, sites)) => {
                     let routers = &world.plane.on_premises.by_site;
-                    by_router(*sites.first().and_then(|site| routers[*site].first())?)
+                    by_router(routers[*sites.first()?].clone())
                 }
                 None => undone(Start::Internet),
             }
@@ -127,21 +127,12 @@ fn turn(world: &World<'_>, path: &Path<'_>, tenant: Option<&str>) -> Option<Ques
         }),
         // The service sees the private address (SE-2).
         Disposition::ServiceEndpoint(_) => {
-            let (vnet, _) = seen_at(world, &last.place, to)?;
+            let (vnet, _) = seen_as(world, start_of_place(topology, &last.place)?, to)?;
             let undo = Some(Undo { seen: to, behind: to, vnet });
             Some(Question { undo, ..ask(Start::Service { tag: None }, to) })
         }
         _ => None,
     }
-}
-
-fn seen_at(
-    world: &World<'_>,
-    place: &Place,
-    source: std::net::IpAddr,
-) -> Option<(usize, Option<std::net::IpAddr>)> {
-    let start = start_of_place(world.topology, place)?;
-    seen_as(world, start, source)
 }
 
 /// The session of public peering by which a flow came in.
@@ -285,8 +276,8 @@ pub(super) fn split(
         if let Some(at) = to_gateway
             && let Place::Gateway(id) = &first.hops()[at].place
         {
-            let tunnelled = first.hops()[..at].iter().filter_map(|hop| hop.route.as_ref());
-            let default = tunnelled.last().is_none_or(|matched| matched.route.prefix.prefix_len() == 0);
+            let mut tunnelled = first.hops()[..at].iter().filter_map(|hop| hop.route.as_ref());
+            let default = tunnelled.next_back().is_none_or(|matched| matched.route.prefix.prefix_len() == 0);
             return Some((if default { Rule::FT_10 } else { Rule::WALK_14 }, id.clone()));
         }
     }

@@ -44,7 +44,7 @@ impl Walker<'_> {
         self.decide(at, Decision::stated(Rule::OUT_1));
         let tenant = document.virtual_networks[vnet].tenant.as_deref();
         if packet.leg == Leg::Reply {
-            return self.to_customer(at, tenant, identity, packet);
+            return self.customer_bound(at, tenant, identity, packet);
         }
         if let Some(ways) = self.customer_edges(at, tenant, packet) {
             return self.fan(at, packet, ways, |walker, way| {
@@ -89,15 +89,21 @@ impl Walker<'_> {
     }
 
     /// From Microsoft's edge into a customer's network, by a circuit or by the Internet.
-    fn to_customer(
+    fn customer_bound(
         &mut self,
         at: usize,
         tenant: Option<&str>,
         identity: SnatIdentity,
         packet: Packet,
     ) -> Next {
+        // Back to a translation of this same edge: it never leaves.
+        if self.undo.is_some_and(|undo| undo.seen == packet.destination())
+            && let Some(node) = self.inside(tenant, packet)
+        {
+            return Next::to(node);
+        }
         if let Some(ways) = self.customer_edges(at, tenant, packet) {
-            return self.fan(at, packet, ways, |walker, way| Next::to(walker.into_customer(way, packet)));
+            return self.fan(at, packet, ways, |walker, way| Next::to(walker.customer_out(way, packet)));
         }
         let world = self.world;
         let sites = world.edge.internet_sites(world.topology, tenant, packet.destination());
@@ -110,7 +116,7 @@ impl Walker<'_> {
     }
 
     /// Out over one link of a circuit's public or Microsoft peering, to the customer's routers.
-    fn into_customer(&mut self, way: EdgeWay, packet: Packet) -> usize {
+    fn customer_out(&mut self, way: EdgeWay, packet: Packet) -> usize {
         let document = self.world.topology.document();
         let declared = &document.express_route_circuits[way.circuit];
         let EdgeWay { circuit, link, peering } = way;
@@ -153,7 +159,7 @@ impl Walker<'_> {
             if is_private_address(packet.destination()) {
                 return walker.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::MSP_1));
             }
-            walker.to_customer(at, tenant.as_deref(), SnatIdentity::Unchanged, packet)
+            walker.customer_bound(at, tenant.as_deref(), SnatIdentity::Unchanged, packet)
         })
     }
 
@@ -162,7 +168,7 @@ impl Walker<'_> {
         let state = State::Outside { service: false, tenant: tenant.clone(), packet };
         self.visit(state, Place::Internet, packet, |walker, at| {
             let tenant = tenant.as_deref();
-            if let Some(node) = walker.from_internet(tenant, packet) {
+            if let Some(node) = walker.internet_in(tenant, packet) {
                 return Next::to(node);
             }
             let world = walker.world;
@@ -179,11 +185,11 @@ impl Walker<'_> {
 
     /// A reply leaves where its flow came in by public peering (PUB-3).
     pub(super) fn returns_over_public_peering(&mut self, circuit: usize, link: LinkRole, packet: Packet) {
-        self.into_customer(EdgeWay { circuit, link, peering: PeeringType::AzurePublicPeering }, packet);
+        self.customer_out(EdgeWay { circuit, link, peering: PeeringType::AzurePublicPeering }, packet);
     }
 
     /// A customer's packet comes in over public or Microsoft peering: to a public address of Azure, else to a service.
-    pub(super) fn from_customer(&mut self, way: EdgeWay, tenant: Option<&str>, packet: Packet) -> usize {
+    pub(super) fn customer_in(&mut self, way: EdgeWay, tenant: Option<&str>, packet: Packet) -> usize {
         let EdgeWay { circuit, link, peering } = way;
         let state = State::Msee { circuit, link, peering, inbound: true, to: None, packet };
         self.visit(state, way.place(self.world), packet, |walker, at| {
@@ -200,7 +206,7 @@ impl Walker<'_> {
     }
 
     /// Over the Internet to a public address of Azure; none where the address is not one that the topology knows.
-    pub(super) fn from_internet(&mut self, tenant: Option<&str>, packet: Packet) -> Option<usize> {
+    pub(super) fn internet_in(&mut self, tenant: Option<&str>, packet: Packet) -> Option<usize> {
         self.leads_inside(tenant, packet).then(|| {
             let state = State::InternetEdge { inbound: true, tenant: tenant.map(str::to_owned), packet };
             self.visit(state, Place::InternetEdge, packet, |walker, _| {

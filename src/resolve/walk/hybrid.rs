@@ -524,7 +524,7 @@ impl Walker<'_> {
                 self.leaves_by(at, Some(declared.id.clone()), declared.macsec);
                 let packet = self.nat(at, site_ix, packet);
                 let way = EdgeWay { circuit, link, peering };
-                Next::to(self.from_customer(way, tenant, packet))
+                Next::to(self.customer_in(way, tenant, packet))
             }
             ExitKind::GlobalReach { circuit, link, far } => {
                 let declared = &document.express_route_circuits[circuit];
@@ -574,7 +574,7 @@ impl Walker<'_> {
             ExitKind::Internet => {
                 self.leaves_by(at, None, false);
                 let packet = self.nat(at, site_ix, packet);
-                match self.from_internet(tenant, packet) {
+                match self.internet_in(tenant, packet) {
                     Some(edge) => Next::to(edge),
                     None => Next::End(Disposition::OnPremisesInternet(site.id.clone())),
                 }

@@ -306,13 +306,18 @@ fn public_peering(
         let mut heard: Vec<(IpNet, usize)> = here
             .flat_map(|told| told.prefixes.iter().map(|prefix| (prefix.trunc(), told.as_path.len())))
             .collect();
+        let enforced = topology.document().knobs.limits == Limits::Enforce;
+        for ipv6 in [false, true] {
+            let family = |prefix: &IpNet| prefix.addr().is_ipv6() == ipv6;
+            let distinct: HashSet<IpNet> = heard.iter().map(|(p, _)| *p).filter(family).collect();
+            if enforced && distinct.len() > LIMIT {
+                heard.retain(|(prefix, _)| !family(prefix));
+            }
+        }
+        // What is registered counts as advertised where nothing is said of it.
         let said: HashSet<IpNet> = heard.iter().map(|(prefix, _)| *prefix).collect();
         let registered = peering.advertised_public_prefixes.iter().map(IpNet::trunc);
         heard.extend(registered.filter(|p| !said.contains(p)).map(|prefix| (prefix, 0)));
-        let distinct: HashSet<&IpNet> = heard.iter().map(|(prefix, _)| prefix).collect();
-        if distinct.len() > LIMIT && topology.document().knobs.limits == Limits::Enforce {
-            continue;
-        }
         for (prefix, path) in heard {
             let refused = prefix.addr().is_ipv6() || is_default_route(&prefix) || is_private(&prefix);
             if !refused {

@@ -189,7 +189,7 @@ pub(crate) fn compare(key: &str, expected: &ExpectedAnswer, scene: &Scene, netwo
     let mut check = Check::default();
     next_hop(&mut check, expected, scene, &answer);
     let in_azure = matches!(scene.places.at_address(to), Some(Position::Azure { .. }));
-    fate(&mut check, expected, scene, &answer, network, address, to, in_azure);
+    fate(&mut check, expected, scene, &answer, network, address, to);
     way(&mut check, expected, scene, &answer, in_azure);
     for name in expected.extra.keys() {
         check.open("key", format!("`{name}` is not of the schema"));
@@ -250,8 +250,8 @@ fn fate(
     network: &Network,
     from: Option<IpAddr>,
     to: IpAddr,
-    in_azure: bool,
 ) {
+    let in_azure = matches!(scene.places.at_address(to), Some(Position::Azure { .. }));
     let ends: Vec<&Disposition> = answer.dispositions().into_iter().collect();
     let said =
         || format!("it ends as {}", ends.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));

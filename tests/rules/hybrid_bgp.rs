@@ -167,7 +167,8 @@ fn azure_routes_do_not_return_to_azure() {
     let refused = engine.not_accepted(&"secondary".into(), &secondary, &prefix);
     let withheld = engine.not_sent(&"secondary".into(), &"r2".into(), &prefix);
     assert!(refused.is_some() || withheld.is_some());
-    assert_eq!(engine.best(&secondary, &prefix).unwrap().attributes.as_path.to_string(), "");
+    let path = engine.best(&secondary, &prefix).unwrap().attributes.as_path.to_string();
+    assert_eq!(path, "65515", "from the gateway alone");
 }
 
 /// What names nothing is refused, with the resource, the field and the reason.
@@ -179,7 +180,7 @@ fn sessions_must_end_somewhere() {
     assert_eq!(
         error,
         "`primary`: speaker: `er1/peerings/AzurePrivatePeering/links/third` is neither a BGP speaker, nor a link of a \
-         circuit's peering, nor a VPN connection"
+         circuit's peering, nor a VPN connection, nor a Route Server"
     );
     let lost = DATACENTRE.replace("router = \"dc/routers/r1\"", "router = \"dc/routers/r9\"");
     let error = Network::build(&Topology::new(document(&lost)).unwrap()).unwrap_err().to_string();
@@ -314,8 +315,8 @@ fn global_reach_joins_two_sites() {
         let best = engine.best(&speaker.into(), &prefix.parse().unwrap());
         best.map(|b| b.attributes.as_path.to_string())
     };
-    assert_eq!(path("branch", "192.168.0.0/16").as_deref(), Some("12076 65001"));
-    assert_eq!(path("r2", "172.16.0.0/16").as_deref(), Some("12076 65009"));
+    assert_eq!(path("branch", "192.168.0.0/16").as_deref(), Some("12076 12076 12076 65001"));
+    assert_eq!(path("r2", "172.16.0.0/16").as_deref(), Some("12076 12076 12076 65009"));
     assert_eq!(path("branch", "10.0.0.0/16"), None, "the second circuit is linked to no gateway");
     let answer = network.resolve("branch", ip("192.168.7.7")).unwrap();
     assert_eq!(answer.disposition().to_string(), "OnPremises(dc)", "{answer}");
@@ -358,4 +359,48 @@ fn routers_that_never_agree_are_a_finding() {
     assert_eq!(unsettled, ["198.51.100.0/24"]);
     let codes: Vec<_> = network.findings().iter().map(|f| f.code).collect();
     assert!(codes.contains(&azroute::analysis::FindingCode::BgpUnsettled), "{codes:?}");
+}
+
+/// GWR-1, BGP-4, ER-7: an explanation names each speaker on the way of the route, what it did by which rule, and the
+/// attributes before and after.
+#[test]
+fn an_explanation_goes_back_to_where_the_route_entered() {
+    let tagged = DATACENTRE.replacen(
+        "originate = [{ prefixes = [\"192.168.0.0/16\"] }]",
+        "originate = [{ prefixes = [\"192.168.0.0/16\"], attributes = { communities = [\"65001:7\"] } }]",
+        1,
+    );
+    let network = network(&tagged);
+    let explanation = network.explain("hub/subnets/web", ip("192.168.7.7")).unwrap();
+    let [way] = explanation.propagations() else { unreachable!("{explanation}") };
+    let speakers: Vec<&str> = way.speakers.iter().map(|s| s.speaker.as_str()).collect();
+    assert_eq!(speakers, ["gw", "er1/peerings/AzurePrivatePeering/links/primary", "r1"]);
+    let at_edge = way.speakers[1].passed.as_ref().unwrap();
+    let rules: Vec<String> =
+        at_edge.rules.iter().filter(|a| a.rule.is_some()).map(ToString::to_string).collect();
+    assert_eq!(
+        rules,
+        [
+            "BGP-4 (D) the customer's communities are ignored: communities 65001:7 -> none",
+            "ER-7 (D) any prefix",
+        ]
+    );
+    assert_eq!(at_edge.before.as_ref().unwrap().as_path.to_string(), "");
+    assert_eq!(at_edge.after.as_path.to_string(), "65001");
+    let text = explanation.to_string();
+    assert!(text.contains("r1 (AS 65001) announces it, empty path"), "{text}");
+    assert!(
+        text.contains(
+            "gw (AS 65515) has it from er1/peerings/AzurePrivatePeering/links/primary, path 12076 65001"
+        ),
+        "{text}"
+    );
+    // And the other way round: what the router outside follows.
+    let back = network.explain("dc/routers/r1", ip("10.0.1.4")).unwrap();
+    let first = &back.propagations()[0];
+    assert_eq!(first.speakers.last().unwrap().speaker.as_str(), "gw");
+    assert!(
+        first.to_string().contains("BGP-11 (U) private numbers of Azure stay in it: as_path 65515 -> none"),
+        "{first}"
+    );
 }

@@ -126,8 +126,8 @@ impl Walker<'_> {
             walker.hop(at).via.clone_from(&connection_id);
             walker.decide(at, Decision::stated(Rule::WALK_16));
             match via {
-                Via::ExpressRoute { circuit: Some(circuit), links, far, .. } => {
-                    walker.over_circuit(at, circuit, links, far, packet)
+                Via::ExpressRoute { circuit: Some(circuit), links, far, reached, .. } => {
+                    walker.over_circuit(at, circuit, links, (far, reached), packet)
                 }
                 Via::Vpn { connection: Some(c), far: Some(far), .. } => {
                     walker.hop(at).encrypted = true;
@@ -150,27 +150,60 @@ impl Walker<'_> {
         })
     }
 
-    /// Over the links of a circuit's private peering, to another gateway on it or to the customer's edge (WALK-17).
+    /// Over the links of a circuit's private peering, to another gateway on it, over Global Reach to another circuit, or
+    /// to the customer's edge (WALK-17).
     fn over_circuit(
         &mut self,
         at: usize,
         circuit: usize,
         links: Links,
-        far: Option<usize>,
+        (far, reached): (Option<usize>, Option<usize>),
         packet: Packet,
     ) -> Next {
         let roles: Vec<LinkRole> = links.roles().collect();
-        self.fan(at, packet, roles, |walker, link| Next::to(walker.msee_out(circuit, link, far, packet)))
+        self.fan(at, packet, roles, |walker, link| {
+            Next::to(walker.msee_out(circuit, link, (far, reached), packet))
+        })
     }
 
-    fn msee_out(&mut self, circuit: usize, link: LinkRole, far: Option<usize>, packet: Packet) -> usize {
+    /// From one circuit over Global Reach to another, and there by the links that lead on (ER-15).
+    fn over_global_reach(
+        &mut self,
+        at: usize,
+        circuit: usize,
+        gateway: Option<usize>,
+        packet: Packet,
+    ) -> Next {
+        self.decide(at, Decision::stated(Rule::ER_15));
+        let other = &self.world.topology.document().express_route_circuits[circuit];
+        let on_premises = &self.world.plane.on_premises;
+        let private = PeeringType::AzurePrivatePeering;
+        let leads = |role: LinkRole| {
+            let entry =
+                || on_premises.circuit_entry((circuit, &other.id), private, role, packet.destination());
+            other.link(role).up && (gateway.is_some() || !entry().is_empty())
+        };
+        let links = Links { primary: leads(LinkRole::Primary), secondary: leads(LinkRole::Secondary) };
+        self.over_circuit(at, circuit, links, (gateway, None), packet)
+    }
+
+    fn msee_out(
+        &mut self,
+        circuit: usize,
+        link: LinkRole,
+        (far, reached): (Option<usize>, Option<usize>),
+        packet: Packet,
+    ) -> usize {
         let document = self.world.topology.document();
         let declared = &document.express_route_circuits[circuit];
         let peering = PeeringType::AzurePrivatePeering;
         let place = Place::Msee { circuit: declared.id.clone(), link, peering };
-        let state = State::Msee { circuit, link, peering, inbound: false, to: far, packet };
+        let state = State::Msee { circuit, link, peering, inbound: false, to: far, reached, packet };
         self.visit(state, place, packet, |walker, at| {
             walker.decide(at, Decision::stated(Rule::ER_1));
+            if let Some(reached) = reached {
+                return walker.over_global_reach(at, reached, far, packet);
+            }
             if let Some(far) = far {
                 walker.decide(at, Decision::stated(Rule::ER_12));
                 return Next::to(walker.gateway_in(far, None, packet));
@@ -532,19 +565,17 @@ impl Walker<'_> {
                 self.leaves_by(at, Some(id.clone()), declared.macsec);
                 let peering = PeeringType::AzurePrivatePeering;
                 let place = Place::Msee { circuit: id, link, peering };
-                let state = State::Msee { circuit, link, peering, inbound: true, to: Some(far), packet };
+                let state = State::Msee {
+                    circuit,
+                    link,
+                    peering,
+                    inbound: true,
+                    to: None,
+                    reached: Some(far),
+                    packet,
+                };
                 let node = self.visit(state, place, packet, |walker, at| {
-                    walker.decide(at, Decision::stated(Rule::ER_15));
-                    let other = &document.express_route_circuits[far];
-                    let on_premises = &walker.world.plane.on_premises;
-                    let leads = |role: LinkRole| {
-                        let to = packet.destination();
-                        let entry = on_premises.circuit_entry((far, &other.id), peering, role, to);
-                        other.link(role).up && !entry.is_empty()
-                    };
-                    let links =
-                        Links { primary: leads(LinkRole::Primary), secondary: leads(LinkRole::Secondary) };
-                    walker.over_circuit(at, far, links, None, packet)
+                    walker.over_global_reach(at, far, None, packet)
                 });
                 Next::to(node)
             }
@@ -607,7 +638,15 @@ impl Walker<'_> {
         let id = document.express_route_circuits[circuit].id.clone();
         let peering = PeeringType::AzurePrivatePeering;
         let place = Place::Msee { circuit: id, link, peering };
-        let state = State::Msee { circuit, link, peering, inbound: true, to: Some(connection), packet };
+        let state = State::Msee {
+            circuit,
+            link,
+            peering,
+            inbound: true,
+            to: Some(connection),
+            reached: None,
+            packet,
+        };
         self.visit(state, place, packet, |walker, at| {
             walker.decide(at, Decision::stated(Rule::ER_1));
             let declared = &document.connections[connection];

@@ -185,7 +185,10 @@ pub(super) enum State {
         link: LinkRole,
         peering: PeeringType,
         inbound: bool,
+        /// The gateway (out) or connection (in) it goes to.
         to: Option<usize>,
+        /// The circuit it goes on to over Global Reach.
+        reached: Option<usize>,
         packet: Packet,
     },
     Site {

@@ -10,6 +10,7 @@
 pub mod bgp;
 mod edge;
 mod gateways;
+mod propagation;
 mod walk;
 
 use std::net::IpAddr;

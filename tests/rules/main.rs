@@ -3,6 +3,7 @@
 mod bandwidth;
 mod coverage;
 mod encryption;
+mod express_route;
 mod findings;
 mod hybrid_bgp;
 mod legs;

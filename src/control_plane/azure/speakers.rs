@@ -483,7 +483,8 @@ impl Azure<'_> {
                 a.peering == peering && a.link.is_none_or(|only| link.is_none_or(|link| only == link))
             });
             let told: Vec<&Advertisement> = told.collect();
-            let refused = numbers::configured(self.topology, over).filter(|asn| numbers::refuses(over, *asn));
+            let refused =
+                numbers::configured(self.topology, over).filter(|asn| up && numbers::refuses(over, *asn));
             if let Some(asn) = refused {
                 declared.wiring.refuse((over, asn));
             }

@@ -2,7 +2,9 @@
 
 mod compare;
 mod findings;
+mod tables;
 
 pub use compare::{Comparison, compare};
 pub(crate) use findings::findings;
 pub use findings::{Finding, FindingCode, Severity};
+pub use tables::{RowDifference, TableComparison, compare_tables};

@@ -9,3 +9,5 @@ mod mrt;
 mod real;
 #[cfg(all(feature = "schema", feature = "testing"))]
 mod schema;
+#[cfg(feature = "import")]
+mod tables;

@@ -3,8 +3,11 @@
 mod compare;
 mod findings;
 mod tables;
+mod transition;
 
 pub use compare::{Comparison, compare};
 pub(crate) use findings::findings;
 pub use findings::{Finding, FindingCode, Severity};
 pub use tables::{RowDifference, TableComparison, compare_tables};
+pub(crate) use transition::transitions;
+pub use transition::{Transition, TransitionKind};

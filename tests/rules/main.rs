@@ -8,5 +8,6 @@ mod hybrid_bgp;
 mod legs;
 mod seed_map;
 mod selection;
+mod tables;
 mod vectors;
 mod walk;

@@ -138,7 +138,7 @@ fn learn(case: &Case, network: &Network, scene: &Scene, given: &mut Given) -> bo
 struct Stage {
     scene: Scene,
     network: Result<Network, String>,
-    /// The network before its gateways learned what the case's BGP tables say: what those tables are compared with.
+    /// The network whose gateways learn only what is computed: what the case's BGP tables are compared with.
     unlearned: Option<Network>,
     remarks: Vec<String>,
     declared: Vec<IpNet>,
@@ -180,7 +180,7 @@ impl Stage {
             (scene, network)
         };
         let (mut scene, mut network) = build(&moment);
-        let unlearned = network.as_ref().ok().cloned();
+        let unlearned = (case.tells_tables()).then(|| tables::computed_only(&scene.document)).flatten();
         // What the case's own BGP tables say a gateway learned, where nothing else that is given leads to it.
         if let (Ok(built), false) = (&network, moment.all_down) {
             let mut more = moment.clone();
@@ -253,7 +253,7 @@ fn read_as(case: &Case, reading: Reading, supplements: &[Supplement]) -> CaseRep
     let when_of = |row: &Value| row.get("when").and_then(Value::as_str).map(str::to_owned);
     let of_results: Vec<Option<String>> = results.iter().map(when_of).collect();
     // The case's BGP tables are those of the design as it is given.
-    let as_given = (!case.expect.bgp.is_empty() || tables::has_paths(case)).then_some(None);
+    let as_given = case.tells_tables().then_some(None);
     let moments = whens.chain(case.expect.nsg.iter().map(|f| &f.when)).chain(&of_results);
     for when in moments.chain(&as_given) {
         if !stages.iter().any(|(w, _)| w == when) {

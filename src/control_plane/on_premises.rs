@@ -282,6 +282,16 @@ impl OnPremises {
         Some((prefix.prefix_len(), preference, steps))
     }
 
+    /// The speaker that runs at a site or router, where there is one and no other.
+    pub(crate) fn speaker_of(&self, id: &ResourceId) -> Option<&ResourceId> {
+        let bgp = self.bgp.as_ref()?;
+        let at = self.routers.iter().position(|router| router.id == *id)?;
+        match self.speakers.get(&at)?.as_slice() {
+            [only] => bgp.places.get(*only).map(|place| &place.speaker),
+            _ => None,
+        }
+    }
+
     fn routers_of_speaker(&self, speaker: &ResourceId) -> Vec<RouterIx> {
         let Some(bgp) = &self.bgp else { return Vec::new() };
         let place = bgp.places.iter().find(|place| place.speaker == *speaker);

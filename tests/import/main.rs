@@ -10,4 +10,6 @@ mod real;
 #[cfg(all(feature = "schema", feature = "testing"))]
 mod schema;
 #[cfg(feature = "import")]
+mod table_rows;
+#[cfg(feature = "import")]
 mod tables;

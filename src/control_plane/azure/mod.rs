@@ -30,7 +30,8 @@ use super::LearnedOver;
 use crate::model::bgp::{AddressFamily, PathAttributes};
 use crate::model::{LinkRole, PeeringType, ResourceId};
 
-pub(super) use speakers::{Azure, peer_addresses, session_id};
+pub(crate) use speakers::peer_addresses;
+pub(super) use speakers::{Azure, session_id};
 
 /// A session that Azure has an end of.
 #[derive(Clone, Debug)]

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! `src` is an address, a named place (`snet-web`, `vnet-hub/subnets/snet-nva`, `nic-web-1`, `birch-hq`), or
-//! `place@address`. Flags: `--explain` lists every candidate route that lost and the rule that beat it; `--flow
+//! `place@address`; `internet:192.0.2.7` is a host on the Internet, `service:Storage` or `service:198.51.100.7` a Microsoft
+//! service. Flags: `--explain` lists every candidate route that lost and the rule that beat it; `--flow
 //! tcp:443` asks for one flow, security groups included; `--pair` gives both directions and what they do to stateful
 //! hops; `--findings` lists what the lints found.
 
@@ -208,7 +209,13 @@ fn ask(
         None if arguments.pair => print_pair(network, from.clone(), to)?,
         // An explanation starts with the answer.
         None if arguments.explain => {}
-        None => println!("{}", network.resolve(from.clone(), to)?),
+        None => {
+            let answer = network.resolve(from.clone(), to)?;
+            println!("{answer}");
+            if let Some(bandwidth) = answer.path().bandwidth() {
+                println!("carries: {bandwidth}");
+            }
+        }
     }
     if arguments.explain {
         println!("{}", network.explain(from, to)?.to_string().trim_end());
@@ -227,6 +234,9 @@ fn print_pair(network: &Network, from: Source, to: IpAddr) -> Result<(), Box<dyn
     }
     for asymmetry in pair.asymmetries() {
         println!("asymmetry: {asymmetry}");
+    }
+    if let Some(place) = pair.lost_at() {
+        println!("the reply is dropped at `{place}`");
     }
     if pair.asymmetries().is_empty() && !pair.replies().is_empty() {
         println!("symmetric for every stateful hop");
@@ -253,13 +263,23 @@ fn tour(network: &Network) {
     }
 }
 
-/// `address`, `place` or `place@address`.
+/// `address`, `place`, `place@address`, `internet:address`, `service:tag` or `service:address`.
 fn read_source(text: &str) -> Result<Source, ExampleError> {
-    let Some((place, address)) = text.rsplit_once('@') else { return Ok(Source::from(text)) };
-    let address = address.parse().map_err(|_| {
-        ExampleError::Usage(format!("`{address}` in the source `{text}` is not an IP address"))
-    })?;
-    Ok(Source::at(place, address))
+    let read = |address: &str| -> Result<IpAddr, ExampleError> {
+        address.parse().map_err(|_| {
+            ExampleError::Usage(format!("`{address}` in the source `{text}` is not an IP address"))
+        })
+    };
+    if let Some(address) = text.strip_prefix("internet:") {
+        return Ok(Source::Internet(read(address)?));
+    }
+    if let Some(name) = text.strip_prefix("service:") {
+        return Ok(name.parse().map_or_else(|_| Source::Service(name.to_owned()), Source::ServiceAddress));
+    }
+    match text.rsplit_once('@') {
+        Some((place, address)) => Ok(Source::at(place, read(address)?)),
+        None => Ok(Source::from(text)),
+    }
 }
 
 /// `tcp:443`, `udp:50000:53`, `icmp`.

@@ -4,15 +4,15 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
-use crate::analysis::{self, Finding};
+use crate::analysis::{self, Finding, Transition};
 use crate::bgp::{DesignError, Engine};
 use crate::control_plane::{self, ControlPlane};
 use crate::fib::{self, Fib};
-use crate::model::{Change, ChangeError, Document, ResourceId, Topology, TopologyError};
-use crate::prefix_table::PrefixTable;
+use crate::model::{Change, ChangeError, Document, Entity, ResourceId, Topology, TopologyError};
 use crate::resolve::{
-    Answer, Explanation, Flow, FlowKey, Hosts, MatchedRoute, NextHop, Pair, ResolveError, Source, Start,
-    TableDecision, World, asymmetries, is_platform_host, reply_questions, walk,
+    Answer, Explanation, Flow, FlowKey, Hosts, Leg, MatchedRoute, NextHop, Pair, PublicEdge, Question,
+    ResolveError, Source, Start, TableDecision, Tunnel, Underlay, Underlays, World, is_platform_host, pair,
+    underlay, walk,
 };
 use crate::selection::{EffectiveRoutes, Handle, Selection, View};
 
@@ -31,7 +31,8 @@ struct Inner {
     selection: Selection,
     fibs: Vec<Fib>,
     hosts: Hosts,
-    backbone: OnceLock<PrefixTable<()>>,
+    edge: OnceLock<PublicEdge>,
+    underlays: Underlays,
     findings: OnceLock<Vec<Finding>>,
 }
 
@@ -75,7 +76,8 @@ impl Network {
                 selection,
                 fibs,
                 hosts,
-                backbone: OnceLock::new(),
+                edge: OnceLock::new(),
+                underlays: Underlays::new(topology),
                 findings: OnceLock::new(),
             }),
         })
@@ -94,6 +96,15 @@ impl Network {
         Self::build(&Topology::new(document)?)
     }
 
+    /// What carrying out these changes costs: which resources change in place and which are created anew, with downtime
+    /// (BW-4). Changes that Azure carries out without further ado are left out.
+    ///
+    /// # Errors
+    /// A change that names what is not there.
+    pub fn transitions(&self, changes: &[Change]) -> Result<Vec<Transition>, ChangeError> {
+        analysis::transitions(self.inner.topology.document(), changes)
+    }
+
     /// BGP outside Azure as it converged: RIBs of every speaker, with one stub speaker for each of Azure's ends.
     /// `None` where the topology declares no speakers.
     pub fn bgp(&self) -> Option<&Engine> {
@@ -105,13 +116,31 @@ impl Network {
         &self.inner.topology
     }
 
-    /// Where a packet goes, by route alone: security groups are not asked.
+    /// Where a packet goes, by route alone: security groups are not asked. It opens a flow; for one that answers a flow
+    /// see [`resolve_leg`](Self::resolve_leg), for both see [`resolve_pair`](Self::resolve_pair).
     ///
     /// # Errors
     /// An unknown or ambiguous source. What becomes of the packet is never an error.
     pub fn resolve(&self, source: impl Into<Source>, destination: IpAddr) -> Result<Answer, ResolveError> {
-        let (start, address) = self.locate(&source.into(), destination)?;
-        Ok(self.walk(start, address, destination, None, false))
+        self.resolve_leg(source, destination, Leg::Initiate)
+    }
+
+    /// As [`resolve`](Self::resolve), for a packet that opens a flow or answers one. A reply may take public peering
+    /// where a new flow may not (PUB-3), and is followed through Microsoft's edge to the customer's site.
+    ///
+    /// Which session the flow came by, and what was translated on its way, only the flow knows:
+    /// [`resolve_pair`](Self::resolve_pair) does.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn resolve_leg(
+        &self,
+        source: impl Into<Source>,
+        destination: IpAddr,
+        leg: Leg,
+    ) -> Result<Answer, ResolveError> {
+        let question = self.locate(&source.into(), destination, leg)?;
+        Ok(walk(&self.world(), question, None, false))
     }
 
     /// Where the packets of a flow go, by route alone; at each equal-cost choice the flow's hash picks the member.
@@ -119,8 +148,8 @@ impl Network {
     /// # Errors
     /// As [`resolve`](Self::resolve).
     pub fn resolve_flow(&self, flow: &Flow) -> Result<Answer, ResolveError> {
-        let (start, address) = self.locate(&flow.source, flow.destination)?;
-        Ok(self.walk(start, address, flow.destination, Some(flow_key(flow)), false))
+        let question = self.locate(&flow.source, flow.destination, Leg::Initiate)?;
+        Ok(walk(&self.world(), question, Some(flow_key(flow)), false))
     }
 
     /// Where the packets of a flow go, gated by the security groups on the way.
@@ -128,23 +157,32 @@ impl Network {
     /// # Errors
     /// As [`resolve`](Self::resolve).
     pub fn evaluate(&self, flow: &Flow) -> Result<Answer, ResolveError> {
-        let (start, address) = self.locate(&flow.source, flow.destination)?;
-        Ok(self.walk(start, address, flow.destination, Some(flow_key(flow)), true))
+        let question = self.locate(&flow.source, flow.destination, Leg::Initiate)?;
+        Ok(walk(&self.world(), question, Some(flow_key(flow)), true))
     }
 
-    /// Both directions, and where a stateful hop sees only one of them.
+    /// Both directions, where a stateful hop sees only one of them, and where they cross different edges of Microsoft's
+    /// network.
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve).
     pub fn resolve_pair(&self, source: impl Into<Source>, destination: IpAddr) -> Result<Pair, ResolveError> {
-        let (start, address) = self.locate(&source.into(), destination)?;
-        let forward = self.walk(start, address, destination, None, false);
-        let replies: Vec<Answer> = reply_questions(&self.inner.topology, &forward.path())
-            .into_iter()
-            .map(|(start, from, to)| self.walk(start, from, to, None, false))
-            .collect();
-        let asymmetries = asymmetries(&self.inner.topology, &forward, &replies);
-        Ok(Pair { forward, replies, asymmetries })
+        let question = self.locate(&source.into(), destination, Leg::Initiate)?;
+        Ok(pair(&self.world(), question))
+    }
+
+    /// What carries a VPN connection or an overlay tunnel, by its id (ENC-2, ENC-3, ENC-6): the way of the outer packets.
+    /// `None` where it cannot be told: an end has no declared address, or no way leads there but the tunnel itself.
+    ///
+    /// # Errors
+    /// No connection or tunnel has this id.
+    pub fn underlay(&self, tunnel: &ResourceId) -> Result<Option<Underlay>, ResolveError> {
+        let found = match self.inner.topology.entity(tunnel) {
+            Some(Entity::Connection(connection)) => Tunnel::Connection(connection),
+            Some(Entity::Tunnel(tunnel)) => Tunnel::Overlay(tunnel),
+            _ => return Err(ResolveError::NotATunnel { name: tunnel.clone() }),
+        };
+        Ok(underlay(&self.world(), found))
     }
 
     /// What the source's table says, without walking on: one look-up inside Azure.
@@ -152,14 +190,19 @@ impl Network {
     /// # Errors
     /// As [`resolve`](Self::resolve).
     pub fn next_hop(&self, source: impl Into<Source>, destination: IpAddr) -> Result<NextHop, ResolveError> {
-        let (start, address) = self.locate(&source.into(), destination)?;
-        let table = match start {
+        let question = self.locate(&source.into(), destination, Leg::Initiate)?;
+        let table = match question.start {
             Start::Nic { vnet, subnet, .. }
             | Start::Subnet { vnet, subnet }
             | Start::Firewall { vnet, subnet, .. } => self.inner.selection.of_subnet[vnet][subnet],
             // Outside Azure the next hop is a place, which only the walk knows.
-            Start::Site { .. } | Start::Router { .. } | Start::PrivateEndpoint { .. } => {
-                return Ok(self.walk(start, address, destination, None, false).next_hop().clone());
+            Start::Site { .. }
+            | Start::Router { .. }
+            | Start::PrivateEndpoint { .. }
+            | Start::Service { .. }
+            | Start::Internet
+            | Start::PublicPeering { .. } => {
+                return Ok(walk(&self.world(), question, None, false).next_hop().clone());
             }
         };
         if is_platform_host(destination) {
@@ -216,32 +259,38 @@ impl Network {
             .get_or_init(|| analysis::findings(&inner.topology, &inner.plane, &inner.selection, &inner.hosts))
     }
 
-    fn locate(&self, source: &Source, destination: IpAddr) -> Result<(Start, IpAddr), ResolveError> {
-        self.inner.hosts.locate(&self.inner.topology, source, destination)
+    fn locate(&self, source: &Source, destination: IpAddr, leg: Leg) -> Result<Question, ResolveError> {
+        let inner = &self.inner;
+        let (start, address) = inner.hosts.locate(&inner.topology, source, destination)?;
+        let mut question = Question::new(start, address, destination, leg);
+        // From outside the destination says whose conversation it is (ISO-1).
+        if matches!(start, Start::Service { .. } | Start::Internet) {
+            let tenants = self.edge().tenants(&inner.topology, &inner.plane, destination);
+            if tenants.len() > 1 {
+                let names = tenants.into_iter().map(|tenant| tenant.unwrap_or_else(|| "-".to_owned()));
+                return Err(ResolveError::AmbiguousDestination { destination, tenants: names.collect() });
+            }
+            question.tenant = tenants.into_iter().next().flatten();
+        }
+        Ok(question)
     }
 
-    fn walk(
-        &self,
-        start: Start,
-        source: IpAddr,
-        destination: IpAddr,
-        flow: Option<FlowKey>,
-        gate: bool,
-    ) -> Answer {
+    fn edge(&self) -> &PublicEdge {
         let inner = &self.inner;
-        let backbone = inner.backbone.get_or_init(|| {
-            let tags = &inner.topology.document().service_tags;
-            tags.iter().flat_map(|tag| &tag.address_prefixes).map(|prefix| (*prefix, ())).collect()
-        });
-        let world = World {
+        inner.edge.get_or_init(|| PublicEdge::new(&inner.topology, &inner.plane))
+    }
+
+    fn world(&self) -> World<'_> {
+        let inner = &self.inner;
+        World {
             topology: &inner.topology,
             plane: &inner.plane,
             selection: &inner.selection,
             fibs: &inner.fibs,
             hosts: &inner.hosts,
-            backbone,
-        };
-        walk(&world, start, source, destination, flow, gate)
+            edge: self.edge(),
+            underlays: Some(&inner.underlays),
+        }
     }
 
     fn view(&self, table: usize) -> View<'_> {

@@ -2,7 +2,10 @@
 
 mod compare;
 mod findings;
+mod transition;
 
 pub use compare::{Comparison, compare};
 pub(crate) use findings::findings;
 pub use findings::{Finding, FindingCode, Severity};
+pub(crate) use transition::transitions;
+pub use transition::{Transition, TransitionKind};

@@ -536,6 +536,9 @@ fn finish(plan: &Plan, e: EndIx, attributes: &mut PathAttributes, log: &mut Log<
             a.as_path = a.as_path.without_confederation();
         });
     }
+    if end.transparent {
+        return;
+    }
     log.rule(PassRule::OwnAs, attributes, |a| {
         a.as_path = match end.local_as {
             // The number shown stands in front of the speaker's own, unless it takes its place.

@@ -90,7 +90,7 @@ impl Fanout {
 /// Whether an end sends, and its neighbour takes, nothing but what the update group and the settings say.
 fn is_plain(speaker: &Speaker, end: &End, far: &End, neighbor: &Speaker) -> bool {
     let rewrites = end.as_override || end.remove_private_as.is_some() || end.default_originate.is_some();
-    let renamed = end.local_as.is_some() || far.local_as.is_some();
+    let renamed = end.local_as.is_some() || far.local_as.is_some() || end.transparent;
     let confederation = end.kind == SessionKind::ConfedEbgp
         || speaker.receiver.confederation.is_some()
         || neighbor.receiver.confederation.is_some();

@@ -104,6 +104,7 @@ pub(super) struct End {
     pub(super) as_override: bool,
     pub(super) remove_private_as: Option<PrivateAsAction>,
     pub(super) local_as: Option<LocalAs>,
+    pub(super) transparent: bool,
     pub(super) prefix_limit: Option<u32>,
     pub(super) sends_communities: bool,
     pub(super) weight: Option<u32>,
@@ -487,6 +488,7 @@ impl<'d> Compile<'d, '_> {
             as_override: own.as_override,
             remove_private_as: own.remove_private_as,
             local_as: own.local_as,
+            transparent: own.transparent,
             prefix_limit: own.prefix_limit,
             sends_communities: own.send_communities.unwrap_or(me.settings.sends_communities),
             weight: own.weight,
@@ -524,6 +526,7 @@ impl<'d> Compile<'d, '_> {
                         && a.remove_private_as == b.remove_private_as
                         && (a.remove_private_as.is_none() || a.peer_info.asn == b.peer_info.asn)
                         && a.local_as == b.local_as
+                        && a.transparent == b.transparent
                         && a.sends_communities == b.sends_communities
                         && networks[&e] == networks[other]
                 };

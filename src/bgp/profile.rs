@@ -274,9 +274,9 @@ impl Settings {
                 checks_receiver_as: true,
                 ..rfc
             },
-            Profile::AzureMsee | Profile::AzureVpnGateway => Self::azure(),
+            Profile::AzureMsee => Self::azure(),
             // The connection's weight (ER-8); the routing preference of Route Server is given as a weight likewise.
-            Profile::AzureExpressRouteGateway | Profile::AzureRouteServer => {
+            Profile::AzureExpressRouteGateway | Profile::AzureVpnGateway | Profile::AzureRouteServer => {
                 Self { weight: true, ..Self::azure() }
             }
             // Static before BGP, then the hub's routing preference, given as a weight (VWAN-6).

@@ -1,5 +1,5 @@
-//! Computed BGP outside Azure: the document's speakers and sessions as a design, with one stub speaker for each end that
-//! Azure has, and what comes back: what arrives at Azure's ends, and what each router outside chose.
+//! BGP as one design: the document's speakers and sessions with [Azure's own speakers](super::azure), converged; what
+//! arrives at Azure's ends, and what each router outside chose.
 //!
 //! A session's end that names no speaker is Azure's: a link of a circuit's peering
 //! (`{circuit}/peerings/{peering type}/links/{primary|secondary}`) or a VPN connection. What is computed for such a
@@ -9,27 +9,52 @@ use std::collections::{BTreeMap, HashMap};
 
 use ipnet::IpNet;
 
-use super::LearnedOver;
+use super::azure::{self, Azure, AzureSession, Use, Wiring};
 use super::scope::same_tenant;
+use super::{LearnedOver, Session};
 use crate::bgp::{BgpChange, DesignError, DesignProblem, Engine, LearnedFrom, Stage};
 use crate::model::bgp::{
-    AddressFamily, AsPath, BgpDesign, BgpSession, BgpSpeaker, IgpLink, Origination, Profile, SegmentKind,
+    AddressFamily, AsPath, BgpDesign, BgpSession, BgpSpeaker, IgpLink, SegmentKind, SessionEnd,
 };
 use crate::model::{
-    Advertisement, Asn, Entity, LinkRole, PeeringType, ResourceId, SiteRole, Topology, VpnType,
+    Advertisement, Asn, CircuitSkuTier, Entity, ExpressRouteCircuit, Limits, LinkRole, PeeringType,
+    ResourceId, SiteRole, Topology,
 };
 
-/// BGP outside Azure, converged.
+/// BGP of Azure and of the routers outside, converged.
 #[derive(Debug)]
 pub(crate) struct Bgp {
     pub(crate) engine: Engine,
-    /// Where each speaker runs.
+    /// Where each speaker outside runs.
     pub(super) places: Vec<Place>,
-    /// Azure's ends.
-    pub(super) ends: Vec<AzureEnd>,
-    by_stub: HashMap<ResourceId, usize>,
-    /// What each of Azure's ends hears.
-    heard: Vec<Vec<Advertisement>>,
+    /// Speakers on appliances in Azure.
+    #[allow(dead_code, reason = "the walk asks for it next")]
+    pub(super) appliances: Vec<(ResourceId, usize)>,
+    /// The sessions that Azure has an end of.
+    pub(super) wiring: Wiring,
+    /// Azure's ends with a session of the document: the end, and the speaker at the other side.
+    pub(super) ends: Vec<(LearnedOver, ResourceId)>,
+    /// Sessions that an exceeded limit takes down, or would where limits are enforced.
+    pub(super) exceeded: Vec<Exceeded>,
+}
+
+/// More than a session takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Exceeded {
+    /// Azure's end, or the connection between circuit and gateway.
+    pub(super) over: Over,
+    pub(super) family: AddressFamily,
+    pub(super) count: usize,
+    pub(super) limit: usize,
+}
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    /// What the world outside announces (ER-4, MSP-5, VPN-4, ARS-12).
+    Outside(LearnedOver),
+    /// What a gateway announces over a connection (ER-5).
+    Connection(usize),
 }
 
 /// A speaker's place.
@@ -45,35 +70,14 @@ pub(super) struct Place {
     pub(super) shared: bool,
 }
 
-/// One of Azure's ends: a session for each family.
-#[derive(Debug)]
-pub(super) struct AzureEnd {
-    /// Its stub speaker.
-    pub(super) stub: ResourceId,
-    pub(super) sessions: Vec<(AddressFamily, ResourceId)>,
-    /// The speaker at the other end.
-    pub(super) peer: ResourceId,
-    pub(super) over: LearnedOver,
-}
-
-/// What Azure tells over its ends, as the rest of the control plane knows it.
-pub(super) trait Azure {
-    /// What a circuit's peering tells the customer.
-    fn told(&mut self, circuit: usize, peering: PeeringType) -> Vec<Origination>;
-    /// Prefixes over a VPN connection.
-    fn told_by_vpn(&mut self, connection: usize) -> Vec<IpNet>;
-    /// How many prefixes a session takes from the customer; none where limits only warn.
-    fn limit(&self, over: LearnedOver, family: AddressFamily) -> Option<usize>;
-}
-
-/// Converges the document's speakers; `None` where it has none.
-pub(super) fn converge(topology: &Topology, azure: &mut dyn Azure) -> Result<Option<Bgp>, DesignError> {
+/// Converges Azure's speakers with the document's; `None` where nobody speaks.
+pub(super) fn converge(topology: &Topology, azure: &Azure<'_>) -> Result<Option<Bgp>, DesignError> {
     let document = topology.document();
-    if document.bgp_speakers.is_empty() && document.bgp_sessions.is_empty() {
+    if !azure.speaks() && document.bgp_speakers.is_empty() && document.bgp_sessions.is_empty() {
         return Ok(None);
     }
     let mut problems = Vec::new();
-    let places = places(topology, &mut problems);
+    let (places, appliances) = places(topology, &mut problems);
     let mut design = BgpDesign {
         routing_policy: document.routing_policy.clone(),
         speakers: document.bgp_speakers.clone(),
@@ -81,14 +85,15 @@ pub(super) fn converge(topology: &Topology, azure: &mut dyn Azure) -> Result<Opt
         links: Vec::new(),
     };
     links(topology, &places, &mut design);
-    let mut ends: Vec<AzureEnd> = Vec::new();
+    let mut declared = azure.join(&mut design);
+    let mut ends: Vec<(LearnedOver, ResourceId)> = Vec::new();
     let known = azure_ends(topology);
     let speakers: HashMap<&ResourceId, &BgpSpeaker> =
         document.bgp_speakers.iter().map(|s| (&s.id, s)).collect();
     for session in &document.bgp_sessions {
-        let azure_side = match (speakers.get(&session.a.speaker), speakers.get(&session.b.speaker)) {
-            (Some(_), None) => &session.b,
-            (None, Some(_)) => &session.a,
+        let (azure_side, peer) = match (speakers.get(&session.a.speaker), speakers.get(&session.b.speaker)) {
+            (Some(_), None) => (&session.b, &session.a),
+            (None, Some(_)) => (&session.a, &session.b),
             (Some(_), Some(_)) => {
                 design.sessions.push(session.clone());
                 continue;
@@ -101,41 +106,90 @@ pub(super) fn converge(topology: &Topology, azure: &mut dyn Azure) -> Result<Opt
         };
         let Some(over) = known.get(&azure_side.speaker).copied() else {
             let reason = format_args!(
-                "`{}` is neither a BGP speaker, nor a link of a circuit's peering, nor a VPN connection",
+                "`{}` is neither a BGP speaker, nor a link of a circuit's peering, nor a VPN connection, nor a Route Server",
                 azure_side.speaker
             );
             problems.push(DesignProblem::new(&session.id, "speaker", reason));
             continue;
         };
-        let peer = if std::ptr::eq(azure_side, &session.a) { &session.b } else { &session.a };
-        if ends.iter().any(|end| end.over == over) {
+        if !over.takes_several() && ends.iter().any(|(taken, _)| *taken == over) {
             let reason = format_args!("`{}` has a session already", azure_side.speaker);
             problems.push(DesignProblem::new(&session.id, "speaker", reason));
             continue;
         }
-        let end = attach(topology, session, (&azure_side.speaker, &peer.speaker), over, azure, &mut design);
-        ends.push(end);
+        if matches!(over, LearnedOver::RouteServer(_)) && peer.addresses.is_empty() {
+            let reason =
+                format_args!("`{}` needs its address: it is the next hop of what it announces", peer.speaker);
+            problems.push(DesignProblem::new(&session.id, "addresses", reason));
+            continue;
+        }
+        attach(topology, session, (azure_side, peer), over, azure, &mut design, &mut declared.wiring);
+        ends.push((over, peer.speaker.clone()));
     }
     if !problems.is_empty() {
         return Err(DesignError { problems });
     }
+    azure.stand_ins(&mut design, &mut declared, |over| ends.iter().any(|(taken, _)| *taken == over));
     let engine = Engine::build(&design)?;
-    let by_stub = ends.iter().enumerate().map(|(i, end)| (end.stub.clone(), i)).collect();
-    let mut bgp = Bgp { engine, places, ends, by_stub, heard: Vec::new() };
-    bgp.listen(topology, azure);
+    let wiring = declared.wiring;
+    let mut bgp = Bgp { engine, places, appliances, wiring, ends, exceeded: Vec::new() };
+    bgp.limit(topology);
     Ok(Some(bgp))
 }
 
-/// Where speakers run; what is wrong about it.
-fn places(topology: &Topology, problems: &mut Vec<DesignProblem>) -> Vec<Place> {
+/// Of a session of the document, Azure's end as Azure has it, and one session for each family.
+fn attach(
+    topology: &Topology,
+    session: &BgpSession,
+    (azure_side, peer): (&SessionEnd, &SessionEnd),
+    over: LearnedOver,
+    azure: &Azure<'_>,
+    design: &mut BgpDesign,
+    wiring: &mut Wiring,
+) {
+    // An end that is not there (a peering that is off, a gateway without BGP) leaves the speaker outside alone.
+    let Some((mut end, up, carried)) = azure.end(design, over) else { return };
+    if !azure_side.addresses.is_empty() {
+        end.addresses.clone_from(&azure_side.addresses);
+    }
+    let mut peer = peer.clone();
+    if peer.addresses.is_empty() {
+        peer.addresses = customer_addresses(topology, over);
+    }
+    for family in carried.iter().copied().filter(|family| session.families.contains(family)) {
+        let id = azure::session_id(&session.id, family);
+        let is_a = std::ptr::eq(azure_side, &session.a);
+        let (a, b) = if is_a { (end.clone(), peer.clone()) } else { (peer.clone(), end.clone()) };
+        let (families, shutdown) = (vec![family], session.shutdown || !up);
+        design.sessions.push(BgpSession { id: id.clone(), a, b, families, shutdown, age: session.age });
+        let (speaker, peer) = (end.speaker.clone(), peer.speaker.clone());
+        wiring.push(AzureSession { id, speaker, peer, what: Use::Outside { over, family } });
+    }
+}
+
+/// The customer's addresses on a circuit's link (ER-2).
+fn customer_addresses(topology: &Topology, over: LearnedOver) -> Vec<std::net::IpAddr> {
+    let LearnedOver::Circuit(c, peering, link) = over else { return Vec::new() };
+    let circuit = &topology.document().express_route_circuits[c];
+    let addresses = circuit.peering(peering).map(|p| azure::peer_addresses(p, link));
+    addresses.into_iter().flatten().map(|(customer, _)| customer).collect()
+}
+
+/// Where speakers run, outside and on appliances; what is wrong about it.
+fn places(topology: &Topology, problems: &mut Vec<DesignProblem>) -> (Vec<Place>, Vec<(ResourceId, usize)>) {
     let sites = &topology.document().on_premises_sites;
     let mut places: Vec<Place> = Vec::new();
+    let mut appliances = Vec::new();
     for speaker in &topology.document().bgp_speakers {
         let (site, router) = match topology.entity(speaker.router.as_ref().unwrap_or(&speaker.id)) {
             Some(Entity::Router(site, router)) => (site, Some(router)),
             Some(Entity::Site(site)) => (site, (!sites[site].routers.is_empty()).then_some(0)),
+            Some(Entity::Appliance(appliance)) => {
+                appliances.push((speaker.id.clone(), appliance));
+                continue;
+            }
             _ => {
-                let reason = "names no site or router of `on_premises_sites`";
+                let reason = "names no site or router of `on_premises_sites` and no appliance";
                 problems.push(DesignProblem::new(&speaker.id, "router", reason));
                 continue;
             }
@@ -151,7 +205,7 @@ fn places(topology: &Topology, problems: &mut Vec<DesignProblem>) -> Vec<Place> 
         let shared = speaker.tenant.is_none() && sites[site].role == SiteRole::Provider;
         places.push(Place { speaker: speaker.id.clone(), site, router, tenant, shared });
     }
-    places
+    (places, appliances)
 }
 
 /// Links of the interior gateway protocol: routers of one site at no cost, and links between places, for speakers of one
@@ -224,11 +278,6 @@ fn links(topology: &Topology, places: &[Place], design: &mut BgpDesign) {
     }
 }
 
-/// The name of Azure's end of a circuit's link.
-pub(crate) fn circuit_end(circuit: &ResourceId, peering: PeeringType, link: LinkRole) -> ResourceId {
-    circuit.child("peerings", peering.as_str()).child("links", link.as_str())
-}
-
 /// Every end that Azure can have, by name.
 fn azure_ends(topology: &Topology) -> HashMap<ResourceId, LearnedOver> {
     let document = topology.document();
@@ -238,121 +287,109 @@ fn azure_ends(topology: &Topology) -> HashMap<ResourceId, LearnedOver> {
             [PeeringType::AzurePrivatePeering, PeeringType::MicrosoftPeering, PeeringType::AzurePublicPeering]
         {
             for link in LinkRole::BOTH {
-                ends.insert(circuit_end(&circuit.id, peering, link), LearnedOver::Circuit(c, peering, link));
+                ends.insert(azure::msee(&circuit.id, peering, link), LearnedOver::Circuit(c, peering, link));
             }
         }
     }
     for (n, connection) in document.connections.iter().enumerate() {
         ends.insert(connection.id.clone(), LearnedOver::Connection(n));
     }
+    for (r, server) in document.route_servers.iter().enumerate() {
+        ends.insert(server.id.clone(), LearnedOver::RouteServer(r));
+    }
     ends
 }
 
-/// Adds the stub speaker of one of Azure's ends, with what Azure tells there, and a session for each family.
-fn attach(
-    topology: &Topology,
-    session: &BgpSession,
-    (stub, peer): (&ResourceId, &ResourceId),
-    over: LearnedOver,
-    azure: &mut dyn Azure,
-    design: &mut BgpDesign,
-) -> AzureEnd {
-    let document = topology.document();
-    let (asn, profile, up, originate) = match over {
-        LearnedOver::Circuit(c, peering, link) => {
-            let circuit = &document.express_route_circuits[c];
-            let up = circuit.link(link).up && circuit.peering(peering).is_some();
-            (Asn::MICROSOFT_EDGE, Profile::AzureMsee, up, azure.told(c, peering))
-        }
-        LearnedOver::Connection(n) => {
-            let connection = &document.connections[n];
-            let gateway = match topology.entity(&connection.virtual_network_gateway) {
-                Some(Entity::Gateway(g)) => Some(&document.virtual_network_gateways[g]),
-                _ => None,
-            };
-            let speaks = gateway.is_some_and(|g| {
-                g.vpn_type == VpnType::RouteBased
-                    && !g.sku.as_deref().is_some_and(|sku| sku.eq_ignore_ascii_case("Basic"))
-            });
-            let up = connection.connected && connection.enable_bgp && speaks;
-            let prefixes = azure.told_by_vpn(n);
-            let originate = vec![Origination { prefixes, ..Origination::default() }];
-            (gateway.map_or(Asn::AZURE_GATEWAY, |g| g.asn), Profile::AzureVpnGateway, up, originate)
-        }
-    };
-    design.speakers.push(BgpSpeaker { id: stub.clone(), asn, profile, originate, ..BgpSpeaker::default() });
-    let mut sessions = Vec::new();
-    for family in [AddressFamily::Ipv4Unicast, AddressFamily::Ipv6Unicast] {
-        // VPN carries IPv4 only (VPN-13).
-        let carried = family == AddressFamily::Ipv4Unicast || matches!(over, LearnedOver::Circuit(..));
-        if !session.families.contains(&family) || !carried {
-            continue;
-        }
-        let id = match family {
-            AddressFamily::Ipv4Unicast => session.id.clone(),
-            AddressFamily::Ipv6Unicast => session.id.child("families", "ipv6"),
-        };
-        let shutdown = session.shutdown || !up;
-        design.sessions.push(BgpSession {
-            id: id.clone(),
-            families: vec![family],
-            shutdown,
-            ..session.clone()
-        });
-        sessions.push((family, id));
-    }
-    AzureEnd { stub: stub.clone(), sessions, peer: peer.clone(), over }
-}
-
 impl Bgp {
-    /// Hears what arrives at Azure's ends. What exceeds a limit takes its session down, so that the routers outside lose
-    /// it too (ER-4, MSP-5, VPN-4); what was heard last stays noted, for the report.
-    fn listen(&mut self, topology: &Topology, azure: &dyn Azure) {
-        let mut heard: Vec<BTreeMap<AddressFamily, Vec<Advertisement>>> =
-            self.ends.iter().map(|_| BTreeMap::new()).collect();
-        let mut fixed: Vec<(usize, AddressFamily)> = Vec::new();
+    /// What exceeds a limit takes its session down, so that everyone loses it (ER-4, ER-5, MSP-5, VPN-4, ARS-12); where
+    /// limits only warn it is noted.
+    fn limit(&mut self, topology: &Topology) {
+        let enforce = topology.document().knobs.limits == Limits::Enforce;
         loop {
             let mut down = Vec::new();
-            for (e, end) in self.ends.iter().enumerate() {
-                for (family, session) in &end.sessions {
-                    if fixed.contains(&(e, *family)) {
+            let mut found: Vec<Exceeded> = Vec::new();
+            for session in &self.wiring.sessions {
+                let (over, families): (Over, &[AddressFamily]) = match &session.what {
+                    Use::Outside { over, family } => (Over::Outside(*over), std::slice::from_ref(family)),
+                    Use::Gateway { connection, link: LinkRole::Primary, .. } => (
+                        Over::Connection(*connection),
+                        &[AddressFamily::Ipv4Unicast, AddressFamily::Ipv6Unicast],
+                    ),
+                    _ => continue,
+                };
+                for &family in families {
+                    if self.exceeded.iter().any(|e| e.over == over && e.family == family) {
                         continue;
                     }
-                    let advertisements = self.advertisements(topology, end, session);
-                    let count: usize = advertisements.iter().map(|a| a.prefixes.len()).sum();
-                    if azure.limit(end.over, *family).is_some_and(|limit| count > limit) {
-                        fixed.push((e, *family));
-                        down.push(BgpChange::SessionDown(session.clone()));
+                    let limit = limit_of(topology, over, family);
+                    let count = self.count(session, family, limit);
+                    if count > limit {
+                        found.push(Exceeded { over, family, count, limit });
+                        down.extend(self.carriers(session, over));
                     }
-                    heard[e].insert(*family, advertisements);
                 }
             }
+            self.exceeded.append(&mut found);
             // Every name is the engine's own.
-            if down.is_empty() || self.engine.apply(&down).is_err() {
+            if !enforce || down.is_empty() || self.engine.apply(&down).is_err() {
                 break;
             }
         }
-        self.heard = heard.into_iter().map(|by_family| by_family.into_values().flatten().collect()).collect();
+    }
+
+    /// How many prefixes of a family arrive over a session, what the receiver's number is in left out (BGP-5). Only
+    /// looked at closely where it could be more than the limit.
+    fn count(&self, session: &AzureSession, family: AddressFamily, limit: usize) -> usize {
+        if self.engine.statistics().prefixes <= limit {
+            return 0;
+        }
+        let arrives = self.engine.adj_rib_in(&session.id, &session.speaker, Stage::PrePolicy);
+        let counted = arrives.iter().filter(|route| {
+            AddressFamily::of(&route.prefix) == family
+                && route.attributes.as_path.count(Asn::MICROSOFT_EDGE) == 0
+        });
+        counted.count()
+    }
+
+    /// What goes down when a limit is exceeded: the session, of a connection both links.
+    fn carriers(&self, session: &AzureSession, over: Over) -> Vec<BgpChange> {
+        let of_connection = |s: &&AzureSession| match (over, s.what) {
+            (Over::Connection(c), Use::Gateway { connection, .. }) => c == connection,
+            _ => s.id == session.id,
+        };
+        let sessions = self.wiring.sessions.iter().filter(of_connection);
+        sessions.map(|s| BgpChange::SessionDown(s.id.clone())).collect()
+    }
+
+    /// Sessions of circuits that limits took down.
+    pub(super) fn down_sessions(&self) -> impl Iterator<Item = Session> {
+        self.exceeded.iter().filter_map(|e| match e.over {
+            Over::Outside(LearnedOver::Circuit(circuit, peering, link)) => {
+                Some(Session { circuit, peering, link, ipv6: e.family == AddressFamily::Ipv6Unicast })
+            }
+            _ => None,
+        })
     }
 
     /// What one of Azure's sessions takes in, by AS path.
     fn advertisements(
         &self,
         topology: &Topology,
-        end: &AzureEnd,
-        session: &ResourceId,
+        session: &AzureSession,
+        over: LearnedOver,
     ) -> Vec<Advertisement> {
         let document = topology.document();
-        let (over, peering, link) = match end.over {
+        let (over, peering, link) = match over {
             LearnedOver::Circuit(c, peering, link) => {
                 (document.express_route_circuits[c].id.clone(), peering, Some(link))
             }
             LearnedOver::Connection(n) => {
                 (document.connections[n].id.clone(), PeeringType::AzurePrivatePeering, None)
             }
+            LearnedOver::RouteServer(_) => return Vec::new(),
         };
         let mut by_path: BTreeMap<AsPath, Vec<IpNet>> = BTreeMap::new();
-        for route in self.engine.adj_rib_in(session, &end.stub, Stage::PostPolicy) {
+        for route in self.engine.adj_rib_in(&session.id, &session.speaker, Stage::PostPolicy) {
             by_path.entry(route.attributes.as_path).or_default().push(route.prefix);
         }
         let advertisement = |(path, prefixes)| Advertisement {
@@ -372,10 +409,11 @@ impl Bgp {
         for site in &document.on_premises_sites {
             told.push(site.advertisements.iter().flat_map(|a| self.left_of(topology, a)).collect());
         }
-        for (end, heard) in self.ends.iter().zip(&self.heard) {
-            let site = self.places.iter().find(|p| p.speaker == end.peer).map(|p| p.site);
+        for (over, peer) in &self.ends {
+            let site = self.places.iter().find(|p| p.speaker == *peer).map(|p| p.site);
             if let Some(told) = site.and_then(|site| told.get_mut(site)) {
-                told.extend(heard.iter().cloned());
+                let heard = self.wiring.outside(*over).flat_map(|s| self.advertisements(topology, s, *over));
+                told.extend(heard);
             }
         }
         told
@@ -402,17 +440,17 @@ impl Bgp {
 
     /// The sessions of Azure's that are computed.
     pub(super) fn computed(&self) -> Vec<LearnedOver> {
-        self.ends.iter().map(|end| end.over).collect()
+        self.ends.iter().map(|(over, _)| *over).collect()
     }
 
     /// Whether a session of Azure's is computed.
     pub(super) fn computes(&self, over: LearnedOver) -> bool {
-        self.ends.iter().any(|end| end.over == over)
+        self.ends.iter().any(|(taken, _)| *taken == over)
     }
 
     /// The speaker at the other end of one of Azure's sessions.
     pub(super) fn peer(&self, over: LearnedOver) -> Option<&ResourceId> {
-        self.ends.iter().find(|end| end.over == over).map(|end| &end.peer)
+        self.ends.iter().find(|(taken, _)| *taken == over).map(|(_, peer)| peer)
     }
 
     /// The speaker that carries a tenant's routes at a place.
@@ -437,10 +475,10 @@ impl Bgp {
         for entry in routes.used() {
             let way = match entry.route.from {
                 LearnedFrom::Local(kind) => Way::Own(kind),
-                LearnedFrom::Neighbor { speaker: neighbor, .. } => match self.by_stub.get(neighbor) {
-                    Some(end) => Way::Azure(self.ends[*end].over),
+                LearnedFrom::Neighbor { speaker: neighbor, session } => match self.wiring.get(session) {
+                    Some(AzureSession { what: Use::Outside { over, .. }, .. }) => Way::Azure(*over),
                     // Reflectors do not stand in the way: packets go to who brought the route into the system.
-                    None => Way::Speaker(
+                    _ => Way::Speaker(
                         entry
                             .route
                             .attributes
@@ -469,8 +507,32 @@ pub(super) enum Way<'b> {
     Speaker(&'b ResourceId),
 }
 
+/// How many prefixes of a family a session takes.
+fn limit_of(topology: &Topology, over: Over, family: AddressFamily) -> usize {
+    let ipv6 = family == AddressFamily::Ipv6Unicast;
+    match over {
+        Over::Outside(LearnedOver::Circuit(c, peering, _)) => {
+            session_limit(&topology.document().express_route_circuits[c], peering, ipv6)
+        }
+        Over::Outside(LearnedOver::Connection(_)) => 4_000,
+        Over::Outside(LearnedOver::RouteServer(_)) => 1_000,
+        Over::Connection(_) if ipv6 => 100,
+        Over::Connection(_) => 1_000,
+    }
+}
+
+/// Prefixes that a session of a circuit accepts (ER-4, MSP-5).
+fn session_limit(circuit: &ExpressRouteCircuit, peering: PeeringType, ipv6: bool) -> usize {
+    match (peering, circuit.sku_tier) {
+        (PeeringType::AzurePrivatePeering, _) if ipv6 => 100,
+        (PeeringType::AzurePrivatePeering, CircuitSkuTier::Premium) => 10_000,
+        (PeeringType::AzurePrivatePeering, _) => 4_000,
+        _ => 200,
+    }
+}
+
 /// A path as a list of numbers of the same length: of a set, its lowest.
-fn flat(path: &AsPath) -> Vec<Asn> {
+pub(super) fn flat(path: &AsPath) -> Vec<Asn> {
     let mut numbers = Vec::new();
     for (kind, asns) in path.segments() {
         match kind {

@@ -5,12 +5,12 @@
 //! the facts that [`selection`](crate::selection) ranks by. Selection does not care where an offer came from: from
 //! declared prefixes, or from the BGP of routers outside Azure.
 
+mod azure;
 mod bgp;
 mod offers;
 mod on_premises;
 mod scope;
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -20,7 +20,7 @@ use crate::rule::Rule;
 
 pub(crate) use offers::converge;
 pub(crate) use on_premises::{ExitKind, OnPremises, RouterIx, Step};
-pub(crate) use scope::{is_default_route, is_private_address, same_region, same_tenant};
+pub(crate) use scope::{is_default_route, is_private, is_private_address, same_region, same_tenant};
 
 /// Everything the control plane settles.
 #[derive(Debug, Default)]
@@ -37,8 +37,6 @@ pub(crate) struct ControlPlane {
     pub(crate) on_premises: OnPremises,
     /// Prefixes that customers advertise on Microsoft peering and Azure accepts (MSP-13).
     pub(crate) microsoft_peering: Vec<PublicPrefix>,
-    /// Sessions of circuits that an exceeded limit took down (ER-4, MSP-5).
-    pub(crate) down_sessions: BTreeSet<Session>,
     /// What happened on the way: sessions that dropped, routes that were refused.
     pub(crate) events: Vec<Event>,
 }
@@ -114,7 +112,10 @@ pub(crate) enum Via {
         connection: Option<usize>,
         circuit: Option<usize>,
         links: Links,
+        /// The gateway of another network (ER-12).
         far: Option<usize>,
+        /// The circuit behind Global Reach (ER-16).
+        reached: Option<usize>,
     },
     /// Over a VPN connection; `far` is the gateway at the other end of a VNet-to-VNet connection.
     Vpn { gateway: usize, connection: Option<usize>, far: Option<usize> },
@@ -131,6 +132,15 @@ pub(crate) enum LearnedOver {
     Circuit(usize, PeeringType, LinkRole),
     /// Over a VPN connection.
     Connection(usize),
+    /// With an appliance that peers with a Route Server.
+    RouteServer(usize),
+}
+
+impl LearnedOver {
+    /// Whether several speakers may have a session there.
+    pub(crate) fn takes_several(self) -> bool {
+        matches!(self, Self::RouteServer(_))
+    }
 }
 
 /// Which links of a circuit carry a route.

@@ -5,7 +5,7 @@
 //! preference, then the nearest exit, and all of equal ones. Routes given to a site stay in that site. Each tenant sees
 //! its own sites, the providers' networks, and the circuits and connections that are its own (ISO-1, CSP-1).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -13,15 +13,18 @@ use petgraph::algo::dijkstra;
 use petgraph::graph::{NodeIndex, UnGraph};
 use petgraph::visit::{EdgeFiltered, EdgeRef};
 
+use super::azure::{AzureSession, Use};
 use super::bgp::{Bgp, Way};
 use super::offers::advertised_space;
 use super::scope::{is_default_route, same_tenant};
-use super::{ControlPlane, EventKind, LearnedOver, Session};
+use super::{ControlPlane, LearnedOver, Session};
 use crate::bgp::decision::LocalRoute;
+use crate::bgp::{LearnedFrom, Stage};
 use crate::model::bgp::{Communities, Community, Origination, PathAttributes};
 use crate::model::{
-    Advertisement, CircuitSkuTier, Entity, ExpressRouteCircuit, LinkRole, OnPremisesNextHop, OnPremisesSite,
-    PUBLIC_PEERING_CLOSED, PeeringType, ROUTE_FILTER_REQUIRED, ResourceId, SiteRole, Topology,
+    Advertisement, CircuitSkuTier, Connection, Entity, ExpressRouteCircuit, Limits, LinkRole,
+    OnPremisesNextHop, OnPremisesSite, PUBLIC_PEERING_CLOSED, PeeringType, ROUTE_FILTER_REQUIRED, ResourceId,
+    SiteRole, Topology,
 };
 use crate::prefix_table::PrefixTable;
 
@@ -430,13 +433,12 @@ pub(super) fn build(
         served,
         told: &plane.told_by_sites,
         world: OnPremises { bgp, ..OnPremises::default() },
-        down: HashSet::new(),
-        sessions: &plane.down_sessions,
+        down: BTreeSet::new(),
     };
-    for event in &plane.events {
-        if event.kind == EventKind::ConnectionDown {
-            build.down.insert(event.resource.clone());
-        }
+    if let Some(bgp) = &build.world.bgp
+        && topology.document().knobs.limits == Limits::Enforce
+    {
+        build.down = bgp.down_sessions().collect();
     }
     build.routers();
     build.speakers();
@@ -508,10 +510,8 @@ struct Build<'t> {
     /// By site: what it tells Azure.
     told: &'t [Vec<Advertisement>],
     world: OnPremises,
-    /// Connections that limits took down.
-    down: HashSet<ResourceId>,
     /// Sessions that limits took down.
-    sessions: &'t BTreeSet<Session>,
+    down: BTreeSet<Session>,
 }
 
 impl Build<'_> {
@@ -707,7 +707,7 @@ impl Build<'_> {
 
     /// Whether the session that carries a prefix is down: each family has its own.
     fn session_down(&self, circuit: usize, peering: PeeringType, link: LinkRole, prefix: &IpNet) -> bool {
-        self.sessions.contains(&Session { circuit, peering, link, ipv6: prefix.addr().is_ipv6() })
+        self.down.contains(&Session { circuit, peering, link, ipv6: prefix.addr().is_ipv6() })
     }
 
     fn circuits(&mut self) {
@@ -721,10 +721,7 @@ impl Build<'_> {
                     continue;
                 }
                 if circuit.peering(private).is_some() {
-                    for (prefix, kind) in self.private_prefixes(c, circuit, link) {
-                        if self.session_down(c, private, link, &prefix) {
-                            continue;
-                        }
+                    for (prefix, kind) in self.private_prefixes(c, link) {
                         for at in &ends {
                             let over = LearnedOver::Circuit(c, private, link);
                             self.azure_exit(over, *at, prefix, kind.clone(), LEARNED, scope.clone());
@@ -751,48 +748,55 @@ impl Build<'_> {
         }
     }
 
-    /// What a circuit's private peering carries towards the customer: the spaces behind each linked gateway (ER-6), and
-    /// the sites behind circuits joined by Global Reach (ER-15).
-    fn private_prefixes(
-        &self,
-        c: usize,
-        circuit: &ExpressRouteCircuit,
-        link: LinkRole,
-    ) -> Vec<(IpNet, ExitKind)> {
-        let document = self.topology.document();
+    /// What a circuit's private peering carries towards the customer, as its edge tells it: the spaces behind each linked
+    /// gateway (ER-6), other branches where they are exchanged (ARS-5), and the sites behind circuits joined by Global
+    /// Reach (ER-15).
+    fn private_prefixes(&self, c: usize, link: LinkRole) -> Vec<(IpNet, ExitKind)> {
+        let Some(bgp) = &self.world.bgp else { return Vec::new() };
         let mut found = Vec::new();
-        for (n, connection) in document.connections.iter().enumerate() {
-            let Some(Entity::Gateway(g)) = self.topology.entity(&connection.virtual_network_gateway) else {
-                continue;
-            };
-            let usable =
-                connection.connected && connection.peer == circuit.id && !self.down.contains(&connection.id);
-            if usable {
-                let kind = ExitKind::Private { circuit: c, link, connection: n };
-                found.extend(
-                    advertised_space(self.topology, self.served, g).into_iter().map(|p| (p, kind.clone())),
-                );
-            }
-        }
-        for (far, other) in document.express_route_circuits.iter().enumerate() {
-            if far == c || !may_join(circuit, other) {
-                continue;
-            }
-            let key = (other.id.clone(), PeeringType::AzurePrivatePeering);
-            let kind = ExitKind::GlobalReach { circuit: c, link, far };
-            let mut seen = HashSet::new();
-            for (only, prefix, _) in self.world.announced.get(&key).into_iter().flatten() {
-                let up = LinkRole::BOTH.iter().any(|l| {
-                    only.is_none_or(|only| only == *l)
-                        && other.link(*l).up
-                        && !self.session_down(far, PeeringType::AzurePrivatePeering, *l, prefix)
-                });
-                if up && seen.insert(*prefix) {
-                    found.push((*prefix, kind.clone()));
+        for session in bgp.wiring.outside(LearnedOver::Circuit(c, PeeringType::AzurePrivatePeering, link)) {
+            let (id, edge) = (&session.id, &session.speaker);
+            // What the customer's end takes: not what its own number is in.
+            for told in bgp.engine.adj_rib_in(id, &session.peer, Stage::PostPolicy) {
+                let routes = bgp.engine.routes(edge, &told.prefix);
+                let mut kinds = Vec::new();
+                for entry in routes.iter().flat_map(|routes| routes.used()) {
+                    let LearnedFrom::Neighbor { session, .. } = entry.route.from else { continue };
+                    let kind = match bgp.wiring.get(session).map(|s| s.what) {
+                        Some(Use::Gateway { connection, .. }) => {
+                            ExitKind::Private { circuit: c, link, connection }
+                        }
+                        Some(Use::GlobalReach { near, far }) => {
+                            let far = if near.0 == c { far.0 } else { near.0 };
+                            ExitKind::GlobalReach { circuit: c, link, far }
+                        }
+                        _ => continue,
+                    };
+                    kinds.push(kind);
                 }
+                kinds.sort_unstable();
+                kinds.dedup();
+                found.extend(kinds.into_iter().map(|kind| (told.prefix, kind)));
             }
         }
         found
+    }
+
+    /// What a VPN gateway tells over a connection: by BGP what the session carries, without it the networks' spaces.
+    fn vpn_prefixes(&self, n: usize, connection: &Connection, gateway: usize) -> Vec<IpNet> {
+        let sessions: Vec<_> = match &self.world.bgp {
+            Some(bgp) if connection.enable_bgp => {
+                bgp.wiring.outside(LearnedOver::Connection(n)).map(|s| (bgp, s)).collect()
+            }
+            _ => Vec::new(),
+        };
+        if sessions.is_empty() {
+            return advertised_space(self.topology, self.served, gateway);
+        }
+        let told = |(bgp, session): (&Bgp, &AzureSession)| {
+            bgp.engine.adj_rib_in(&session.id, &session.peer, Stage::PostPolicy)
+        };
+        sessions.into_iter().flat_map(told).map(|route| route.prefix).collect()
     }
 
     fn connections(&mut self) {
@@ -821,7 +825,7 @@ impl Build<'_> {
             }
             let ends = spoken.unwrap_or(ends);
             let tenant = self.connection_tenant(n);
-            for prefix in advertised_space(self.topology, self.served, g) {
+            for prefix in self.vpn_prefixes(n, connection, g) {
                 if prefix.addr().is_ipv4() {
                     for at in &ends {
                         let kind = ExitKind::Vpn { connection: n };
@@ -965,7 +969,7 @@ impl Build<'_> {
                 .collect();
             let mut kinds = Vec::new();
             if peering == PeeringType::AzurePrivatePeering {
-                for (space, kind) in self.private_prefixes(c, circuit, link) {
+                for (space, kind) in self.private_prefixes(c, link) {
                     if crate::model::overlap(&space, prefix) && !kinds.contains(&kind) {
                         kinds.push(kind);
                     }

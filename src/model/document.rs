@@ -350,6 +350,13 @@ impl Document {
                     .ok_or_else(|| missing(connection, "connection"))?
                     .connected = *connected;
             }
+            Change::SetBandwidth { circuit, bandwidth_in_mbps } => {
+                self.express_route_circuits
+                    .iter_mut()
+                    .find(|c| c.id == *circuit)
+                    .ok_or_else(|| missing(circuit, "circuit"))?
+                    .bandwidth_in_mbps = Some(*bandwidth_in_mbps);
+            }
             Change::SetAsOf(as_of) => self.as_of = *as_of,
             Change::SetKnobs(knobs) => self.knobs = knobs.clone(),
         }
@@ -423,6 +430,13 @@ pub enum Change {
         connection: ResourceId,
         /// Its new state.
         connected: bool,
+    },
+    /// Raises or lowers a circuit's bandwidth; `Network::transitions` says how Azure does it (BW-4).
+    SetBandwidth {
+        /// The circuit.
+        circuit: ResourceId,
+        /// Its new bandwidth, in Mbit/s.
+        bandwidth_in_mbps: u32,
     },
     /// Moves the scenario to another day, or to today.
     SetAsOf(Option<Date>),

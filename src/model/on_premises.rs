@@ -37,6 +37,12 @@ pub struct OnPremisesSite {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::model::schema::Prefix>"))]
     pub nat_pool: Option<IpNet>,
+    /// Public prefixes that it announces to the Internet: where the Internet leads for them, and what Microsoft weighs
+    /// against the same customer's ExpressRoute (MSP-7). Empty: with an Internet exit, its pool and public prefixes are
+    /// reached there, and weigh nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
+    pub internet_prefixes: Vec<IpNet>,
     /// Routes its routers were given beside what they learn. For one prefix they win over learned ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<OnPremisesRoute>,

@@ -35,6 +35,9 @@ pub struct VirtualNetwork {
     /// `bgpCommunities.virtualNetworkCommunity`, such as `12076:20001` (ER-24).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bgp_community: Option<String>,
+    /// `bgpCommunities.regionalCommunity`, such as `12076:50004`: the region's (ER-24).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regional_bgp_community: Option<String>,
     /// The day it was created, which decides whether its subnets are private by default (OUT-4). Unknown counts as
     /// before 2026-03-31.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::bandwidth::Ceiling;
+use super::encryption::Carrier;
+use super::question::Leg;
 use crate::model::{
     EffectiveRouteRow, Knobs, LinkRole, PeeringType, ResourceId, RouteState, SecurityRuleDirection,
 };
@@ -65,6 +68,10 @@ pub enum Place {
     PrivateEndpoint(ResourceId),
     /// The platform's Internet edge.
     InternetEdge,
+    /// A Microsoft service on a public address: the name of its tag where it was asked by name.
+    Service(Option<String>),
+    /// A host on the Internet.
+    Internet,
 }
 
 impl Place {
@@ -81,7 +88,7 @@ impl Place {
             | Self::Msee { circuit: id, .. }
             | Self::OnPremises(id)
             | Self::PrivateEndpoint(id) => Some(id),
-            Self::InternetEdge => None,
+            Self::InternetEdge | Self::Service(_) | Self::Internet => None,
         }
     }
 }
@@ -105,12 +112,15 @@ impl fmt::Display for Place {
             Self::OnPremises(id) => write!(f, "on-premises {}", Short(id)),
             Self::PrivateEndpoint(id) => write!(f, "private endpoint {}", Short(id)),
             Self::InternetEdge => f.write_str("Internet edge"),
+            Self::Service(Some(name)) => write!(f, "service {name}"),
+            Self::Service(None) => f.write_str("Microsoft service"),
+            Self::Internet => f.write_str("Internet host"),
         }
     }
 }
 
 /// An id without the part that names subscription, group and provider.
-struct Short<'a>(&'a ResourceId);
+pub(super) struct Short<'a>(pub(super) &'a ResourceId);
 
 impl fmt::Display for Short<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -216,6 +226,10 @@ pub struct Hop {
     pub via: Option<ResourceId>,
     /// Whether that way is encrypted (ENC-1).
     pub encrypted: bool,
+    /// What carries the tunnel by which the packet leaves, where it leaves by one and that can be told (ENC-3, ENC-6).
+    pub underlay: Option<Carrier>,
+    /// What the place lets through, where that is known (BW-5).
+    pub ceiling: Option<Ceiling>,
     /// Whether the place keeps flow state, so that it must see both directions (WALK-10).
     pub stateful: bool,
     /// The rules that took part here, in order.
@@ -471,8 +485,16 @@ pub(crate) struct Node {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Edge {
     pub(crate) to: usize,
-    /// By what the packet leaves, and whether that is encrypted; none where the node's own hop says it.
-    pub(crate) via: Option<(Option<ResourceId>, bool)>,
+    /// By what the packet leaves; none where the node's own hop says it.
+    pub(crate) out: Option<Out>,
+}
+
+/// By what a packet leaves a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Out {
+    pub(crate) via: Option<ResourceId>,
+    pub(crate) encrypted: bool,
+    pub(crate) underlay: Option<Carrier>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -485,7 +507,7 @@ pub(crate) enum Next {
 impl Next {
     /// On to one node.
     pub(crate) fn to(node: usize) -> Self {
-        Self::To(vec![Edge { to: node, via: None }])
+        Self::To(vec![Edge { to: node, out: None }])
     }
 }
 
@@ -493,9 +515,10 @@ impl Node {
     /// The hop as it is for one member.
     fn hop_by(&self, edge: &Edge) -> Hop {
         let mut hop = self.hop.clone();
-        if let Some((via, encrypted)) = &edge.via {
-            hop.via.clone_from(via);
-            hop.encrypted = *encrypted;
+        if let Some(out) = &edge.out {
+            hop.via.clone_from(&out.via);
+            hop.encrypted = out.encrypted;
+            hop.underlay.clone_from(&out.underlay);
         }
         hop
     }
@@ -509,6 +532,7 @@ impl Node {
 pub struct Answer {
     pub(crate) position: Place,
     pub(crate) header: Header,
+    pub(crate) leg: Leg,
     pub(crate) next_hop: NextHop,
     /// The first node is the source; empty never.
     pub(crate) nodes: Vec<Node>,
@@ -538,34 +562,6 @@ impl<'a> Path<'a> {
     pub fn passes(&self, id: &ResourceId) -> bool {
         self.hops.iter().any(|hop| hop.place.id() == Some(id) || hop.via.as_ref() == Some(id))
     }
-
-    /// Whether every step that leaves Microsoft's network or lies outside it is encrypted (ENC-4). Steps between the
-    /// routers of one site do not count, nor those between Microsoft's own places.
-    pub fn is_encrypted(&self) -> bool {
-        let outside = |hop: &Hop| matches!(hop.place, Place::OnPremises(_) | Place::InternetEdge);
-        let steps = self.hops.windows(2).all(|step| {
-            let counts =
-                (outside(&step[0]) || outside(&step[1])) && !within_site(&step[0].place, &step[1].place);
-            step[0].encrypted || !counts
-        });
-        // Where the far place is not part of the topology the last hop speaks for the last step.
-        let leaves = matches!(self.disposition, Disposition::OnPremises(_));
-        let last = self.hops.last().is_none_or(|hop| outside(hop) || !leaves || hop.encrypted);
-        steps && last
-    }
-}
-
-/// Whether both places are one site, or routers of it.
-fn within_site(a: &Place, b: &Place) -> bool {
-    let site = |place: &Place| {
-        let Place::OnPremises(id) = place else { return None };
-        let mut segments = id.as_str().rsplit('/').skip(1);
-        match segments.next() {
-            Some(kind) if kind.eq_ignore_ascii_case("routers") => id.parent(),
-            _ => Some(id.clone()),
-        }
-    };
-    site(a).is_some_and(|here| site(b) == Some(here))
 }
 
 impl Answer {
@@ -577,6 +573,11 @@ impl Answer {
     /// The packet as it starts.
     pub fn header(&self) -> Header {
         self.header
+    }
+
+    /// Whether it opens a flow or answers one.
+    pub fn leg(&self) -> Leg {
+        self.leg
     }
 
     /// What the source's table says.
@@ -700,6 +701,9 @@ impl fmt::Display for Path<'_> {
             }
             if hop.encrypted {
                 f.write_str("  encrypted")?;
+            }
+            if let Some(carrier) = &hop.underlay {
+                write!(f, "  over {carrier}")?;
             }
             if !hop.decisions.is_empty() {
                 f.write_str("  {")?;

@@ -34,6 +34,12 @@ pub enum ResolveError {
         /// The name.
         name: ResourceId,
     },
+    /// The name is neither a VPN connection's nor an overlay tunnel's.
+    #[error("`{name}` is neither a connection nor a tunnel")]
+    NotATunnel {
+        /// The name.
+        name: ResourceId,
+    },
     /// The place has no address of the destination's family.
     #[error("`{position}` has no {family} address to send from")]
     NoAddress {
@@ -41,6 +47,20 @@ pub enum ResolveError {
         position: String,
         /// The family.
         family: &'static str,
+    },
+    /// A service or a host on the Internet has a public address.
+    #[error("{address} is a private address: neither a service nor a host on the Internet sends from it")]
+    NotPublic {
+        /// The address.
+        address: IpAddr,
+    },
+    /// Several tenants say that this public address is theirs, so a sender outside cannot tell whom it means.
+    #[error("several tenants have {destination}: {}", tenants.join(", "))]
+    AmbiguousDestination {
+        /// The destination.
+        destination: IpAddr,
+        /// The tenants, sorted; `-` is the one without a name.
+        tenants: Vec<String>,
     },
     /// Source and destination are of different families.
     #[error(

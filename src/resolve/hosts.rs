@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::ResolveError;
 use super::question::Source;
+use crate::control_plane::is_private_address;
 use crate::model::{Entity, ResourceId, Topology};
 use crate::prefix_table::PrefixTable;
 
@@ -230,7 +231,14 @@ impl Hosts {
         source: &Source,
         destination: IpAddr,
     ) -> Result<(Start, IpAddr), ResolveError> {
+        let public = |ip: IpAddr| match is_private_address(ip) {
+            true => Err(ResolveError::NotPublic { address: ip }),
+            false => Ok(Some(ip)),
+        };
         let (start, address) = match source {
+            Source::Service(name) => (service(topology, name)?, None),
+            Source::ServiceAddress(ip) => (Start::Service { tag: None }, public(*ip)?),
+            Source::Internet(ip) => (Start::Internet, public(*ip)?),
             Source::Address(ip) => (self.by_address(topology, *ip)?, Some(*ip)),
             Source::Position(id) => (self.by_name(topology, id)?, None),
             Source::PositionWithAddress(id, ip) => (self.by_name(topology, id)?, Some(*ip)),
@@ -387,7 +395,13 @@ impl Hosts {
                 let prefixes = &document.virtual_networks[*vnet].subnets[*subnet].address_prefixes;
                 prefixes.iter().find(same).map(first_usable)
             }
-            Start::PrivateEndpoint { .. } => None,
+            Start::Service { tag: Some(tag) } => {
+                document.service_tags[*tag].address_prefixes.iter().find(same).map(first_host)
+            }
+            Start::PrivateEndpoint { .. }
+            | Start::Service { tag: None }
+            | Start::Internet
+            | Start::PublicPeering { .. } => None,
             Start::Firewall { firewall, .. } => document.azure_firewalls[*firewall]
                 .private_ip_address
                 .filter(|ip| ip.is_ipv4() == destination.is_ipv4()),
@@ -413,6 +427,14 @@ impl Hosts {
     }
 }
 
+/// A service by the name of its tag.
+fn service(topology: &Topology, name: &str) -> Result<Start, ResolveError> {
+    let tags = &topology.document().service_tags;
+    let tag = tags.iter().position(|tag| tag.name.eq_ignore_ascii_case(name));
+    let unknown = || ResolveError::UnknownSource { name: name.to_owned() };
+    tag.map(|tag| Start::Service { tag: Some(tag) }).ok_or_else(unknown)
+}
+
 fn family(address: IpAddr) -> &'static str {
     if address.is_ipv4() { "IPv4" } else { "IPv6" }
 }
@@ -422,7 +444,7 @@ fn first_usable(prefix: &IpNet) -> IpAddr {
     nth(prefix, 4)
 }
 
-fn first_host(prefix: &IpNet) -> IpAddr {
+pub(crate) fn first_host(prefix: &IpNet) -> IpAddr {
     if prefix.prefix_len() == prefix.max_prefix_len() { prefix.network() } else { nth(prefix, 1) }
 }
 
@@ -474,17 +496,49 @@ pub(crate) fn nic_subnet(topology: &Topology, nic: usize) -> Option<(usize, usiz
     })
 }
 
-fn nic_start(topology: &Topology, nic: usize) -> Option<Start> {
+pub(crate) fn nic_start(topology: &Topology, nic: usize) -> Option<Start> {
     nic_subnet(topology, nic).map(|(vnet, subnet)| Start::Nic { nic, vnet, subnet })
 }
 
 /// Where a packet starts, as positions in the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
-    Nic { nic: usize, vnet: usize, subnet: usize },
-    Subnet { vnet: usize, subnet: usize },
-    Firewall { firewall: usize, vnet: usize, subnet: usize },
-    PrivateEndpoint { endpoint: usize, vnet: usize, subnet: usize },
-    Site { site: usize, range: Option<usize> },
-    Router { site: usize, router: usize },
+    Nic {
+        nic: usize,
+        vnet: usize,
+        subnet: usize,
+    },
+    Subnet {
+        vnet: usize,
+        subnet: usize,
+    },
+    Firewall {
+        firewall: usize,
+        vnet: usize,
+        subnet: usize,
+    },
+    PrivateEndpoint {
+        endpoint: usize,
+        vnet: usize,
+        subnet: usize,
+    },
+    Site {
+        site: usize,
+        range: Option<usize>,
+    },
+    Router {
+        site: usize,
+        router: usize,
+    },
+    /// A Microsoft service, at Microsoft's own edge; the position of its tag where it was asked by name.
+    Service {
+        tag: Option<usize>,
+    },
+    /// A host on the Internet.
+    Internet,
+    /// Where public peering's flows enter Microsoft's network: replies to them leave there (PUB-3).
+    PublicPeering {
+        circuit: usize,
+        link: crate::model::LinkRole,
+    },
 }

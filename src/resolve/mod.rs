@@ -1,11 +1,15 @@
 //! Where a packet goes: the walk from place to place, and the answer.
 
 mod answer;
+mod bandwidth;
+mod encryption;
 mod error;
 mod explanation;
 mod hosts;
+mod legs;
 mod nsg;
 mod pair;
+mod public;
 mod question;
 mod walk;
 
@@ -13,11 +17,15 @@ pub use answer::{
     Answer, Disposition, DispositionKind, DropReason, Egress, Header, Hop, MatchedRoute, NextHop, NsgStatus,
     Path, Place, SnatIdentity,
 };
+pub use bandwidth::{Bandwidth, Ceiling};
+pub use encryption::{Carrier, Underlay};
+pub(crate) use encryption::{Tunnel, underlay};
 pub use error::ResolveError;
 pub use explanation::{Explanation, Loser, TableDecision};
 pub(crate) use hosts::{Hosts, Owner, Start, nic_subnet, primary_of};
-pub use pair::{Asymmetry, Pair, SeenDirection};
-pub(crate) use pair::{asymmetries, reply_questions};
+pub(crate) use pair::pair;
+pub use pair::{Asymmetry, Crossing, Pair, SeenDirection};
+pub(crate) use public::PublicEdge;
 pub(crate) use question::FlowKey;
-pub use question::{Flow, Protocol, Source, flow_hash};
-pub(crate) use walk::{World, is_platform_host, walk};
+pub use question::{Flow, Leg, Protocol, Source, flow_hash};
+pub(crate) use walk::{Question, Underlays, World, is_platform_host, walk};

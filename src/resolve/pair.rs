@@ -1,21 +1,25 @@
 //! Both directions of a conversation (WALK-10 to WALK-14).
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::net::IpAddr;
 
-use super::answer::{Answer, Disposition, Header, Path, Place};
-use super::hosts::{Start, nic_subnet};
-use crate::model::{Entity, ResourceId, Topology};
+use super::answer::{Answer, Path, Place};
+use super::legs::{crossing, lost_at, parts, split, stateful_asymmetries};
+use super::walk::{Question, World, walk};
+use crate::model::ResourceId;
 use crate::rule::Rule;
 
 /// Both directions: the way there, and the way of the reply from where the first packet arrived, with the header it
 /// arrived with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pair {
-    pub(crate) forward: Answer,
-    pub(crate) replies: Vec<Answer>,
-    pub(crate) asymmetries: Vec<Asymmetry>,
+    forward: Answer,
+    replies: Vec<Answer>,
+    asymmetries: Vec<Asymmetry>,
+    /// There and back.
+    crossings: [Option<Crossing>; 2],
+    /// Whether every rewriting of the source is undone on the way back.
+    whole: bool,
+    lost_at: Option<ResourceId>,
 }
 
 impl Pair {
@@ -24,41 +28,88 @@ impl Pair {
         &self.forward
     }
 
-    /// The way back from where the first packet arrived; none where it arrived nowhere that could answer (a drop, a loop,
-    /// the Internet). Where sources were rewritten on the way there, this leads to the last place that rewrote;
-    /// [`replies`](Self::replies) has the rest.
+    /// The way back from where the first packet arrived; none where it arrived nowhere that could answer (a drop, a
+    /// loop), or where the address to answer to is not declared. Where sources were rewritten on the way there, this
+    /// leads to the last place that rewrote; [`replies`](Self::replies) has the rest.
     pub fn reply(&self) -> Option<&Answer> {
         self.replies.first()
     }
 
-    /// The way back, a part for each place that rewrote the source on the way there, in the order of travel.
+    /// The way back, a part for each place that rewrote the source on the way there, in the order of travel; the last
+    /// one where a part misses the place that would undo the rewriting. Translations at Microsoft's own edge are undone
+    /// within a part.
     pub fn replies(&self) -> &[Answer] {
         &self.replies
     }
 
-    /// Where a stateful hop sees only one direction.
+    /// Where a stateful hop sees only one direction, and where the two directions cross different edges of Microsoft's
+    /// network (WALK-14, FT-10). Sorted by place.
     pub fn asymmetries(&self) -> &[Asymmetry] {
         &self.asymmetries
     }
 
-    /// Whether the reply arrives where the first packet came from.
+    /// By which public edge of Microsoft's network the way there goes; none where it stays inside, or on private
+    /// peering and tunnels.
+    pub fn crossing(&self) -> Option<&Crossing> {
+        self.crossings[0].as_ref()
+    }
+
+    /// By which public edge of Microsoft's network the way back goes.
+    pub fn reply_crossing(&self) -> Option<&Crossing> {
+        self.crossings[1].as_ref()
+    }
+
+    /// Whether routes lead the reply to where the first packet came from, and every translated address back. What
+    /// stateful hops make of it says [`lost_at`](Self::lost_at).
     pub fn returns(&self) -> bool {
-        !self.replies.is_empty() && self.replies.iter().all(|reply| reply.disposition().is_success())
+        self.whole
+            && !self.replies.is_empty()
+            && self.replies.iter().all(|reply| reply.disposition().is_success())
+    }
+
+    /// The first place on the way back that drops the reply because it never saw the flow open: a stateful hop that the
+    /// way there did not pass, or one where a translated address does not come back to what translated it.
+    pub fn lost_at(&self) -> Option<&ResourceId> {
+        self.lost_at.as_ref()
     }
 }
 
-/// A stateful hop that does not see both directions alike.
+/// A public edge between Microsoft's network and the world.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Crossing {
+    /// The Internet.
+    Internet,
+    /// Microsoft peering of this circuit.
+    MicrosoftPeering(ResourceId),
+    /// Public peering of this circuit.
+    PublicPeering(ResourceId),
+}
+
+impl fmt::Display for Crossing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Internet => f.write_str("the Internet"),
+            Self::MicrosoftPeering(circuit) => write!(f, "Microsoft peering of `{circuit}`"),
+            Self::PublicPeering(circuit) => write!(f, "public peering of `{circuit}`"),
+        }
+    }
+}
+
+/// A place that does not see both directions alike.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Asymmetry {
-    /// The appliance, firewall or router.
+    /// The appliance, firewall or router. Where the directions cross different edges and nothing on the way keeps
+    /// state: the circuit, site or gateway by which the reply leaves the other way.
     pub place: ResourceId,
     /// Which direction it sees.
     pub seen: SeenDirection,
-    /// The rule that makes it matter.
+    /// The rule that makes it matter: WALK-10 in general, PE-6 for private endpoints, WALK-14 between ExpressRoute and
+    /// the Internet, FT-10 for a reply into a forced tunnel.
     pub rule: Rule,
 }
 
-/// Which direction a stateful hop sees.
+/// Which direction a place sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SeenDirection {
     /// Only the way there.
@@ -80,125 +131,44 @@ impl fmt::Display for Asymmetry {
     }
 }
 
-/// The questions whose answers are the way back of this path: where each starts, from which address, to which.
-pub(crate) fn reply_questions(topology: &Topology, path: &Path<'_>) -> Vec<(Start, IpAddr, IpAddr)> {
-    let hops = path.hops();
-    let Some(last) = hops.last() else { return Vec::new() };
-    let Some(start) = start_of_end(topology, path.disposition(), &last.place) else { return Vec::new() };
-    let mut questions = vec![(start, last.header.destination, last.header.source)];
-    // Every place that rewrote the source undoes it on the way back.
-    let headers: Vec<Header> = hops.iter().map(|hop| hop.header).collect();
-    for at in (1..hops.len()).rev() {
-        if headers[at].source == headers[at - 1].source {
-            continue;
+/// The conversation that a question opens: its answer, and the way back.
+pub(crate) fn pair(world: &World<'_>, question: Question) -> Pair {
+    let tenant = question.tenant.clone();
+    let forward = walk(world, question, None, false);
+    let mut replies = Vec::new();
+    // The place that would undo a rewriting, where a part of the reply does not get to it.
+    let mut missed: Option<Place> = None;
+    for part in parts(world, &forward, tenant) {
+        let reply = walk(world, part.question, None, false);
+        let arrived = part.undone_at.as_ref().is_none_or(|place| super::legs::arrives(&reply, place));
+        replies.push(reply);
+        if !arrived {
+            missed = part.undone_at;
+            break;
         }
-        let Some(start) = start_of_place(topology, &hops[at].place) else { break };
-        questions.push((start, headers[at - 1].destination, headers[at - 1].source));
     }
-    questions
-}
-
-fn start_of_end(topology: &Topology, disposition: &Disposition, last: &Place) -> Option<Start> {
-    match disposition {
-        Disposition::Delivered(place) => start_of_place(topology, place),
-        Disposition::OnPremises(id) => start_of_place(topology, &Place::OnPremises(id.clone())),
-        Disposition::PrivateEndpoint(_) => start_of_place(topology, last),
-        _ => None,
-    }
-}
-
-fn start_of_place(topology: &Topology, place: &Place) -> Option<Start> {
-    let document = topology.document();
-    let of_nic = |id: &ResourceId| match topology.entity(id) {
-        Some(Entity::Nic(nic)) => {
-            nic_subnet(topology, nic).map(|(vnet, subnet)| Start::Nic { nic, vnet, subnet })
-        }
-        _ => None,
-    };
-    match place {
-        Place::NetworkInterface(id) | Place::Appliance { interface: Some(id), .. } => of_nic(id),
-        Place::Subnet(id) => match topology.entity(id) {
-            Some(Entity::Subnet(vnet, subnet)) => Some(Start::Subnet { vnet, subnet }),
-            _ => None,
-        },
-        Place::Appliance { id, interface: None } => match topology.entity(id) {
-            Some(Entity::Firewall(firewall)) => {
-                match document.azure_firewalls[firewall].subnet.as_ref().and_then(|id| topology.entity(id)) {
-                    Some(Entity::Subnet(vnet, subnet)) => Some(Start::Firewall { firewall, vnet, subnet }),
-                    _ => None,
-                }
-            }
-            _ => None,
-        },
-        Place::PrivateEndpoint(id) => match topology.entity(id) {
-            Some(Entity::PrivateEndpoint(endpoint)) => {
-                match topology.entity(&document.private_endpoints[endpoint].subnet) {
-                    Some(Entity::Subnet(vnet, subnet)) => {
-                        Some(Start::PrivateEndpoint { endpoint, vnet, subnet })
-                    }
-                    _ => None,
-                }
-            }
-            _ => None,
-        },
-        Place::OnPremises(id) => match topology.entity(id) {
-            Some(Entity::Site(site)) => Some(Start::Site { site, range: None }),
-            Some(Entity::Router(site, router)) => Some(Start::Router { site, router }),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// Stateful hops that do not see both directions alike, over all equal-cost ways (up to a bound).
-pub(crate) fn asymmetries(topology: &Topology, forward: &Answer, replies: &[Answer]) -> Vec<Asymmetry> {
-    const WAYS: usize = 64;
-    if replies.is_empty() {
-        return Vec::new();
-    }
-    let stateful = |path: &Path<'_>| -> BTreeSet<ResourceId> {
-        let hops = path.hops().iter().filter(|hop| hop.stateful);
-        hops.filter_map(|hop| hop.place.id().cloned()).collect()
-    };
-    let there: Vec<BTreeSet<ResourceId>> = forward.paths().take(WAYS).map(|p| stateful(&p)).collect();
-    let mut back: Vec<BTreeSet<ResourceId>> = vec![BTreeSet::new()];
-    for reply in replies {
-        let mut joined = Vec::new();
-        for so_far in &back {
-            for path in reply.paths().take(WAYS) {
-                let mut all = so_far.clone();
-                all.extend(stateful(&path));
-                if !joined.contains(&all) && joined.len() < WAYS {
-                    joined.push(all);
-                }
-            }
-        }
-        back = joined;
-    }
-    let all: BTreeSet<&ResourceId> = there.iter().chain(&back).flatten().collect();
-    let mut found = Vec::new();
-    for place in all {
-        let (f, b) = (
-            there.iter().filter(|set| set.contains(place)).count(),
-            back.iter().filter(|set| set.contains(place)).count(),
-        );
-        let seen = match (f, b) {
-            (_, 0) => SeenDirection::ForwardOnly,
-            (0, _) => SeenDirection::ReplyOnly,
-            (f, b) if f == there.len() && b == back.len() => continue,
-            _ => SeenDirection::Sometimes,
-        };
-        found.push(Asymmetry { place: place.clone(), seen, rule: Rule::WALK_10 });
-    }
-    // A private endpoint answers directly, past the appliance of the way there (PE-6).
-    if let Disposition::PrivateEndpoint(id) = forward.disposition()
-        && matches!(topology.entity(id), Some(Entity::PrivateEndpoint(_)))
+    let mut asymmetries = stateful_asymmetries(world.topology, &forward, &replies);
+    if let Some(id) = missed.as_ref().and_then(Place::id)
+        && !asymmetries.iter().any(|found| found.place == *id)
     {
-        for asymmetry in &mut found {
-            if asymmetry.seen == SeenDirection::ForwardOnly {
-                asymmetry.rule = Rule::PE_6;
-            }
+        let seen = SeenDirection::ForwardOnly;
+        asymmetries.push(Asymmetry { place: id.clone(), seen, rule: Rule::WALK_10 });
+    }
+    let back: Vec<Path<'_>> = replies.iter().map(Answer::path).collect();
+    let crossings = [crossing(&[forward.path()]), crossing(&back)];
+    let mut lost_at = lost_at(&back, &asymmetries, missed.is_some());
+    if let Some((rule, place)) = split(&forward.path(), &back, &crossings) {
+        for found in &mut asymmetries {
+            found.rule = rule;
+        }
+        // The address that the reply would have to come from is translated at an edge that it does not cross.
+        if rule == Rule::FT_10 {
+            lost_at = lost_at.or_else(|| Some(place.clone()));
+        }
+        if asymmetries.is_empty() {
+            asymmetries.push(Asymmetry { place, seen: SeenDirection::ReplyOnly, rule });
         }
     }
-    found
+    asymmetries.sort();
+    Pair { replies, asymmetries, crossings, whole: missed.is_none(), lost_at, forward }
 }

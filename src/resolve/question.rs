@@ -24,6 +24,32 @@ pub enum Source {
     Position(ResourceId),
     /// A named place, sending from this address.
     PositionWithAddress(ResourceId, IpAddr),
+    /// A Microsoft service by the name of its service tag (`Storage.WestEurope`, compared without case), sending from
+    /// the first address of the tag, at Microsoft's own edge (MSP-2).
+    Service(String),
+    /// A Microsoft service at this public address.
+    ServiceAddress(IpAddr),
+    /// A host on the Internet with this public address.
+    Internet(IpAddr),
+}
+
+/// Which half of a conversation a packet belongs to. A reply may go where a new flow may not (PUB-3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Leg {
+    /// It opens a flow.
+    #[default]
+    Initiate,
+    /// It answers one that the other side opened.
+    Reply,
+}
+
+impl fmt::Display for Leg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Initiate => "initiate",
+            Self::Reply => "reply",
+        })
+    }
 }
 
 impl Source {
@@ -63,6 +89,9 @@ impl fmt::Display for Source {
             Self::Address(ip) => ip.fmt(f),
             Self::Position(id) => id.fmt(f),
             Self::PositionWithAddress(id, ip) => write!(f, "{id} ({ip})"),
+            Self::Service(name) => write!(f, "service {name}"),
+            Self::ServiceAddress(ip) => write!(f, "service at {ip}"),
+            Self::Internet(ip) => write!(f, "Internet host {ip}"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod designs;
 mod differential;
+mod edge;
 #[cfg(all(feature = "import", feature = "testing"))]
 mod fuzz_replay;
 mod generate;

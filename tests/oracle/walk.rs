@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use azroute::Network;
 use azroute::model::{Document, ResourceId, Topology};
-use azroute::resolve::{Answer, Disposition, Flow};
+use azroute::resolve::{Answer, Disposition, Flow, Leg, Pair, Source};
 use azroute::testing::strategies;
 use proptest::prelude::*;
 
@@ -68,6 +68,20 @@ fn ways(answer: &Answer) -> BTreeSet<String> {
     answer.paths().take(256).map(text).collect()
 }
 
+/// Places outside the topology that can send: a service and a host on the Internet.
+fn outside() -> [Source; 2] {
+    let ip = |text: &str| text.parse().unwrap();
+    [Source::ServiceAddress(ip("198.51.100.7")), Source::Internet(ip("192.0.2.77"))]
+}
+
+/// What a pair says, as text; members that end where they were made repeat that place.
+fn told(pair: &Pair) -> (Vec<BTreeSet<String>>, Vec<String>) {
+    let answers = std::iter::once(pair.forward()).chain(pair.replies());
+    let mut said: Vec<String> = pair.asymmetries().iter().map(ToString::to_string).collect();
+    said.push(format!("{:?} {:?} {}", pair.crossing(), pair.reply_crossing(), pair.returns()));
+    (answers.map(ways).collect(), said)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -85,6 +99,42 @@ proptest! {
                         prop_assert_eq!(ways(&a), ways(&b), "flow from {} to {}", source, probe);
                     }
                     (here, there) => prop_assert_eq!(here.is_err(), there.is_err(), "{} to {}", source, probe),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn pairs_from_outside_end_and_know_no_order(document in strategies::any_topology()) {
+        let (network, other) = (build(&document), build(&turned(&document)));
+        let public = document.public_ip_addresses.iter().filter_map(|public| public.ip_address);
+        let pools = document.on_premises_sites.iter().filter_map(|site| site.nat_pool.map(|p| p.network()));
+        let mut targets: Vec<_> = public.chain(pools).collect();
+        targets.extend(strategies::probe_addresses(&document));
+        for source in outside() {
+            for target in targets.iter().filter(|target| target.is_ipv4()) {
+                match (network.resolve_pair(source.clone(), *target), other.resolve_pair(source.clone(), *target)) {
+                    (Ok(here), Ok(there)) => prop_assert_eq!(told(&here), told(&there), "{} to {}", source, target),
+                    (here, there) => prop_assert_eq!(here.is_err(), there.is_err(), "{} to {}", source, target),
+                }
+            }
+        }
+        // A reply goes where a new flow goes, up to Microsoft's edge.
+        for source in sources(&document) {
+            for probe in strategies::probe_addresses(&document) {
+                let Ok(opened) = network.resolve(&source, probe) else { continue };
+                let reply = network.resolve_leg(&source, probe, Leg::Reply).unwrap();
+                prop_assert_eq!(opened.next_hop().route(), reply.next_hop().route());
+                let inside = |answer: &Answer| answer.dispositions().iter().all(|end| matches!(end, Disposition::Delivered(_)));
+                if inside(&opened) {
+                    prop_assert_eq!(ways(&opened), ways(&reply), "{} to {}", source, probe);
+                }
+                for path in opened.paths().take(16) {
+                    prop_assert_eq!(path.is_encrypted(), path.first_clear_hop().is_none());
+                    if let Some(bandwidth) = path.bandwidth() {
+                        prop_assert!(bandwidth.guaranteed_in_mbps <= bandwidth.most_in_mbps);
+                        prop_assert!(path.passes(&bandwidth.bottleneck));
+                    }
                 }
             }
         }

@@ -264,7 +264,7 @@ fn er_4_prefix_limit_and_session_down() {
 #[test]
 fn er_4_a_circuit_without_connection_is_counted_too() {
     let at = |n| hub().with(circuit("x")).with(told("x", PeeringType::AzurePrivatePeering, many(n)));
-    has(at(4_001), Code::PrefixLimit, Rule::ER_4, "x");
+    both_links(at(4_001), Rule::ER_4);
     clean(at(10));
 }
 
@@ -368,7 +368,17 @@ fn pub_1_pub_5_public_peering() {
     has(at("2020-01-01", Some("2018-04-01")), Code::SessionDown, Rule::PUB_1, "x");
     clean(at("2020-01-01", Some("2018-03-31")));
     let many = at("2020-01-01", None).with(told("x", PeeringType::AzurePublicPeering, many(201)));
-    has(many, Code::PrefixLimit, Rule::PUB_5, "x");
+    both_links(many, Rule::PUB_5);
+}
+
+/// The sessions of both links are past their limit, and down.
+fn both_links(topology: TopologyBuilder, rule: Rule) {
+    let found = findings(topology);
+    for code in [Code::PrefixLimit, Code::SessionDown] {
+        let of_links =
+            found.iter().filter(|f| f.code == code && f.rule == Some(rule) && f.resource.as_str() == "x");
+        assert_eq!(of_links.count(), 2, "{found:?}");
+    }
 }
 
 #[test]

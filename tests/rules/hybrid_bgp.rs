@@ -167,7 +167,8 @@ fn azure_routes_do_not_return_to_azure() {
     let refused = engine.not_accepted(&"secondary".into(), &secondary, &prefix);
     let withheld = engine.not_sent(&"secondary".into(), &"r2".into(), &prefix);
     assert!(refused.is_some() || withheld.is_some());
-    assert_eq!(engine.best(&secondary, &prefix).unwrap().attributes.as_path.to_string(), "");
+    let path = engine.best(&secondary, &prefix).unwrap().attributes.as_path.to_string();
+    assert_eq!(path, "65515", "from the gateway alone");
 }
 
 /// What names nothing is refused, with the resource, the field and the reason.
@@ -179,7 +180,7 @@ fn sessions_must_end_somewhere() {
     assert_eq!(
         error,
         "`primary`: speaker: `er1/peerings/AzurePrivatePeering/links/third` is neither a BGP speaker, nor a link of a \
-         circuit's peering, nor a VPN connection"
+         circuit's peering, nor a VPN connection, nor a Route Server"
     );
     let lost = DATACENTRE.replace("router = \"dc/routers/r1\"", "router = \"dc/routers/r9\"");
     let error = Network::build(&Topology::new(document(&lost)).unwrap()).unwrap_err().to_string();
@@ -314,8 +315,8 @@ fn global_reach_joins_two_sites() {
         let best = engine.best(&speaker.into(), &prefix.parse().unwrap());
         best.map(|b| b.attributes.as_path.to_string())
     };
-    assert_eq!(path("branch", "192.168.0.0/16").as_deref(), Some("12076 65001"));
-    assert_eq!(path("r2", "172.16.0.0/16").as_deref(), Some("12076 65009"));
+    assert_eq!(path("branch", "192.168.0.0/16").as_deref(), Some("12076 12076 12076 65001"));
+    assert_eq!(path("r2", "172.16.0.0/16").as_deref(), Some("12076 12076 12076 65009"));
     assert_eq!(path("branch", "10.0.0.0/16"), None, "the second circuit is linked to no gateway");
     let answer = network.resolve("branch", ip("192.168.7.7")).unwrap();
     assert_eq!(answer.disposition().to_string(), "OnPremises(dc)", "{answer}");

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use ipnet::IpNet;
 
 use super::{FindingCode, Lint, Severity, is_gateway_subnet};
-use crate::control_plane::EventKind;
 use crate::model::{
     AddressPrefix, Advertisement, Asn, CircuitSkuTier, ConnectionType, Entity, ExpressRouteCircuit,
     GatewayType, LinkRole, PeeringType, ResourceId,
@@ -331,8 +330,8 @@ impl<'n> Lint<'n> {
         found
     }
 
-    /// Prefixes from on-premises over circuits (ER-4, MSP-5, PUB-5). What is over the limit on a session that the
-    /// control plane asked is an event already.
+    /// Prefixes from on-premises over circuits, where they come near a limit (ER-4, MSP-5, PUB-5). What is over it is an
+    /// event of the control plane.
     fn session_limits(&mut self, by_target: &HashMap<&ResourceId, Vec<&Advertisement>>) {
         for circuit in &self.document.express_route_circuits {
             let Some(told) = by_target.get(&circuit.id) else { continue };
@@ -364,17 +363,6 @@ impl<'n> Lint<'n> {
                         let message = format!("{count} of {limit} {family} prefixes on {word} are used");
                         let code = FindingCode::PrefixLimitNear;
                         self.add(code, Severity::Info, &circuit.id, rule, message);
-                    }
-                    let told_already = self.plane.events.iter().any(|event| {
-                        event.kind == EventKind::PrefixLimit
-                            && event.resource == circuit.id
-                            && event.detail.contains(word)
-                    });
-                    if count > limit && !told_already {
-                        let message =
-                            format!("{count} {family} prefixes on {word}, at most {limit} are accepted");
-                        let code = FindingCode::PrefixLimit;
-                        self.add(code, Severity::Warning, &circuit.id, rule, message);
                     }
                 }
             }

@@ -63,7 +63,8 @@ pub(super) fn virtual_network(body: &Body<'_>, back: &BackReferences) -> Virtual
             .iter()
             .filter_map(peering)
             .collect(),
-        bgp_community: communities.and_then(|c| c.text("virtualNetworkCommunity")),
+        bgp_community: communities.as_ref().and_then(|c| c.text("virtualNetworkCommunity")),
+        regional_bgp_community: communities.as_ref().and_then(|c| c.text("regionalCommunity")),
         ..VirtualNetwork::new(body.id, [])
     }
 }

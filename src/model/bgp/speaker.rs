@@ -358,6 +358,10 @@ pub struct SessionEnd {
     /// Another number to show to this neighbour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local_as: Option<LocalAs>,
+    /// Leaves its own number out of what it sends to an external neighbour, as the route servers of Internet exchanges
+    /// do (RFC 7947 section 2.2.2.1).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub transparent: bool,
     /// Sends a default route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_originate: Option<DefaultOriginate>,

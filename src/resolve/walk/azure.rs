@@ -2,15 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::super::answer::{Disposition, DropReason, Egress, Next, Place, SnatIdentity};
+use super::super::answer::{Disposition, DropReason, Next, Place};
+use super::super::encryption::Tunnel;
 use super::super::hosts::{Owner, nic_address, nic_subnet, nics_of, primary_of, subnet_of};
 use super::super::nsg;
-use super::super::question::Protocol;
 use super::{Packet, Sender, State, Walker};
-use crate::control_plane::{is_private_address, same_tenant};
+use crate::control_plane::is_private_address;
 use crate::model::{
-    AppliancePolicy, DestinationNat, Entity, ForwardedTraffic, LinkRole, LoadBalancerSku,
-    PRIVATE_SUBNETS_DEFAULT, PeeringType, ResourceId, RouteNextHopType, SecurityRuleDirection, Snat,
+    AppliancePolicy, DestinationNat, Entity, ForwardedTraffic, LoadBalancerSku, ResourceId, RouteNextHopType,
+    SecurityRuleDirection, Snat,
 };
 use crate::rule::{Decision, Rule};
 use crate::selection::{Handle, LocalKind, View};
@@ -24,7 +24,7 @@ pub(crate) fn is_platform_host(address: IpAddr) -> bool {
 }
 
 /// A rewrite of the destination by an appliance.
-enum Rewrite {
+pub(super) enum Rewrite {
     Kept,
     Changed(Packet),
     NeedsFlow,
@@ -501,7 +501,7 @@ impl Walker<'_> {
     }
 
     /// A packet for an interface's own address; an appliance with a matching destination rewrite passes it on.
-    fn arrive_host(&mut self, nic: usize, packet: Packet) -> usize {
+    pub(super) fn arrive_host(&mut self, nic: usize, packet: Packet) -> usize {
         let document = self.world.topology.document();
         if let Some(appliance) = self.world.hosts.appliance_of.get(&nic)
             && !matches!(
@@ -615,7 +615,13 @@ impl Walker<'_> {
             Snat::All => true,
         };
         let mut packet = packet;
-        if snat && let Some(own) = nic_address(topology, egress, v4) {
+        let undone = self
+            .rewritten
+            .iter()
+            .find(|rewritten| rewritten.appliance == id && rewritten.to == packet.header.source);
+        if let Some(undone) = undone {
+            packet.header.source = undone.from;
+        } else if snat && let Some(own) = nic_address(topology, egress, v4) {
             packet.header.source = own;
         }
         let configurations = &document.network_interfaces[egress].ip_configurations;
@@ -629,7 +635,7 @@ impl Walker<'_> {
     }
 
     /// Azure Firewall: forwards, and rewrites the source towards public destinations.
-    fn arrive_firewall(&mut self, firewall: usize, packet: Packet) -> usize {
+    pub(super) fn arrive_firewall(&mut self, firewall: usize, packet: Packet) -> usize {
         let topology = self.world.topology;
         let declared = &topology.document().azure_firewalls[firewall];
         let place = Place::Appliance { id: declared.id.clone(), interface: None };
@@ -697,13 +703,9 @@ impl Walker<'_> {
         stateful: bool,
         packet: Packet,
     ) -> usize {
-        let topology = self.world.topology;
-        let declared = &topology.document().overlay_tunnels[tunnel];
         self.visit(State::Tunnel { tunnel, forward, packet }, place, packet, |walker, at| {
-            let hop = walker.hop(at);
-            hop.via = Some(declared.id.clone());
-            hop.encrypted = declared.encrypted;
-            hop.stateful = stateful;
+            walker.leaves_into(at, Tunnel::Overlay(tunnel));
+            walker.hop(at).stateful = stateful;
             walker.decide(at, Decision::stated(Rule::ENC_2));
             Next::to(walker.tunnel_exit(tunnel, forward, packet))
         })
@@ -737,96 +739,6 @@ impl Walker<'_> {
         }
     }
 
-    /// Out by the `Internet` next hop: whose address it carries (OUT-1 to OUT-5), and by which edge (SYS-8, MSP-13).
-    fn internet(
-        &mut self,
-        at: usize,
-        vnet: usize,
-        subnet: usize,
-        sender: Sender,
-        forwarding: bool,
-        packet: Packet,
-    ) -> Next {
-        let topology = self.world.topology;
-        let document = topology.document();
-        let destination = packet.destination();
-        if destination.is_ipv6() && is_private_address(destination) {
-            return self.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::V6_2));
-        }
-        if forwarding {
-            let reason = DropReason::PrivateSourceToInternet;
-            return self.drop_at(at, reason, Decision::decided(Rule::WALK_8));
-        }
-        let network = &document.virtual_networks[vnet];
-        let declared = &network.subnets[subnet];
-        let nic = match sender {
-            Sender::Nic(nic) => Some(nic),
-            _ => None,
-        };
-        let public_ip = nic.is_some_and(|n| {
-            let configurations = &document.network_interfaces[n].ip_configurations;
-            configurations.iter().any(|c| {
-                c.public_ip_address.is_some()
-                    && c.private_ip_address.is_none_or(|ip| ip.is_ipv4() == destination.is_ipv4())
-            })
-        });
-        let private_subnet = match declared.default_outbound_access {
-            Some(access) => !access,
-            None => network.created.is_some_and(|day| day > PRIVATE_SUBNETS_DEFAULT),
-        };
-        let identity = if matches!(sender, Sender::Firewall(_)) {
-            SnatIdentity::Firewall
-        } else if declared.nat_gateway.is_some() {
-            if packet.flow.is_some_and(|f| !matches!(f.protocol, Protocol::Tcp | Protocol::Udp)) {
-                return self.drop_at(at, DropReason::NoOutboundMethod, Decision::stated(Rule::OUT_2));
-            }
-            SnatIdentity::NatGateway
-        } else if public_ip {
-            SnatIdentity::PublicIp
-        } else if nic.is_some_and(|n| self.world.hosts.outbound.contains_key(&n)) {
-            SnatIdentity::LbRule
-        } else if private_subnet {
-            return self.drop_at(at, DropReason::NoOutboundMethod, Decision::stated(Rule::OUT_4));
-        } else if destination.is_ipv6() {
-            SnatIdentity::Unchanged
-        } else {
-            SnatIdentity::DefaultOutbound
-        };
-        self.decide(at, Decision::stated(Rule::OUT_1));
-        if let Some((circuit, links)) = self.microsoft_edge(vnet, destination) {
-            return self.fan(at, packet, links, |walker, link| {
-                let id = document.express_route_circuits[circuit].id.clone();
-                let peering = PeeringType::MicrosoftPeering;
-                let place = Place::Msee { circuit: id.clone(), link, peering };
-                let egress = Disposition::Egress(Egress::MicrosoftPeering(id));
-                Next::to(walker.end(place, packet, egress, &[Decision::decided(Rule::MSP_13)]))
-            });
-        }
-        let (egress, decisions) = if self.world.backbone.longest_match(destination).is_some() {
-            (Egress::MicrosoftBackbone(identity), vec![Decision::stated(Rule::SYS_8)])
-        } else {
-            (Egress::Internet(identity), vec![])
-        };
-        Next::to(self.end(Place::InternetEdge, packet, Disposition::Egress(egress), &decisions))
-    }
-
-    /// The circuit of the same tenant that advertises the destination on Microsoft peering, and the links that do
-    /// (MSP-13): the longest prefix, then the shortest path (MSP-7).
-    /// Other tenants' circuits do not count: adding a tenant changes no answer of another (ISO-1).
-    fn microsoft_edge(&self, vnet: usize, destination: IpAddr) -> Option<(usize, Vec<LinkRole>)> {
-        let document = self.world.topology.document();
-        let tenant = document.virtual_networks[vnet].tenant.as_deref();
-        let mine = |c: usize| same_tenant(document.express_route_circuits[c].tenant.as_deref(), tenant);
-        let known = self.world.plane.microsoft_peering.iter();
-        let best = known
-            .filter(|public| public.prefix.contains(&destination) && mine(public.circuit))
-            .min_by_key(|public| {
-                let id = &document.express_route_circuits[public.circuit].id;
-                (std::cmp::Reverse(public.prefix.prefix_len()), public.path, id)
-            })?;
-        Some((best.circuit, best.links.roles().collect()))
-    }
-
     /// The security group's verdict, where security groups are asked (NSG-1).
     fn denied(
         &self,
@@ -848,7 +760,7 @@ impl Walker<'_> {
 }
 
 /// The first destination rewrite that matches; one that looks at ports needs them.
-fn rewrite(rules: &[DestinationNat], packet: Packet) -> Rewrite {
+pub(super) fn rewrite(rules: &[DestinationNat], packet: Packet) -> Rewrite {
     for rule in rules.iter().filter(|rule| rule.destination.contains(&packet.destination())) {
         match (rule.destination_port, packet.flow) {
             (Some(_), None) => return Rewrite::NeedsFlow,

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::super::answer::{Disposition, DropReason, Egress, Next, Place};
+use super::super::answer::{Disposition, DropReason, Next, Place};
+use super::super::encryption::Tunnel;
+use super::super::public::EdgeWay;
 use super::{Packet, State, Walker};
 use crate::control_plane::{
     DomainOwner, ExitKind, Links, RouterIx, Step, Via, is_default_route, is_private_address,
@@ -124,15 +126,15 @@ impl Walker<'_> {
             walker.hop(at).via.clone_from(&connection_id);
             walker.decide(at, Decision::stated(Rule::WALK_16));
             match via {
-                Via::ExpressRoute { circuit: Some(circuit), links, far, .. } => {
-                    walker.over_circuit(at, circuit, links, far, packet)
+                Via::ExpressRoute { circuit: Some(circuit), links, far, reached, .. } => {
+                    walker.over_circuit(at, circuit, links, (far, reached), packet)
                 }
                 Via::Vpn { connection: Some(c), far: Some(far), .. } => {
                     walker.hop(at).encrypted = true;
                     Next::to(walker.gateway_in(far, Some(c), packet))
                 }
                 Via::Vpn { connection: Some(c), far: None, .. } => {
-                    walker.hop(at).encrypted = true;
+                    walker.leaves_into(at, Tunnel::Connection(c));
                     let declared = &document.connections[c];
                     let on_premises = &walker.world.plane.on_premises;
                     let entry =
@@ -148,27 +150,60 @@ impl Walker<'_> {
         })
     }
 
-    /// Over the links of a circuit's private peering, to another gateway on it or to the customer's edge (WALK-17).
+    /// Over the links of a circuit's private peering, to another gateway on it, over Global Reach to another circuit, or
+    /// to the customer's edge (WALK-17).
     fn over_circuit(
         &mut self,
         at: usize,
         circuit: usize,
         links: Links,
-        far: Option<usize>,
+        (far, reached): (Option<usize>, Option<usize>),
         packet: Packet,
     ) -> Next {
         let roles: Vec<LinkRole> = links.roles().collect();
-        self.fan(at, packet, roles, |walker, link| Next::to(walker.msee_out(circuit, link, far, packet)))
+        self.fan(at, packet, roles, |walker, link| {
+            Next::to(walker.msee_out(circuit, link, (far, reached), packet))
+        })
     }
 
-    fn msee_out(&mut self, circuit: usize, link: LinkRole, far: Option<usize>, packet: Packet) -> usize {
+    /// From one circuit over Global Reach to another, and there by the links that lead on (ER-15).
+    fn over_global_reach(
+        &mut self,
+        at: usize,
+        circuit: usize,
+        gateway: Option<usize>,
+        packet: Packet,
+    ) -> Next {
+        self.decide(at, Decision::stated(Rule::ER_15));
+        let other = &self.world.topology.document().express_route_circuits[circuit];
+        let on_premises = &self.world.plane.on_premises;
+        let private = PeeringType::AzurePrivatePeering;
+        let leads = |role: LinkRole| {
+            let entry =
+                || on_premises.circuit_entry((circuit, &other.id), private, role, packet.destination());
+            other.link(role).up && (gateway.is_some() || !entry().is_empty())
+        };
+        let links = Links { primary: leads(LinkRole::Primary), secondary: leads(LinkRole::Secondary) };
+        self.over_circuit(at, circuit, links, (gateway, None), packet)
+    }
+
+    fn msee_out(
+        &mut self,
+        circuit: usize,
+        link: LinkRole,
+        (far, reached): (Option<usize>, Option<usize>),
+        packet: Packet,
+    ) -> usize {
         let document = self.world.topology.document();
         let declared = &document.express_route_circuits[circuit];
         let peering = PeeringType::AzurePrivatePeering;
         let place = Place::Msee { circuit: declared.id.clone(), link, peering };
-        let state = State::Msee { circuit, link, peering, inbound: false, to: far, packet };
+        let state = State::Msee { circuit, link, peering, inbound: false, to: far, reached, packet };
         self.visit(state, place, packet, |walker, at| {
             walker.decide(at, Decision::stated(Rule::ER_1));
+            if let Some(reached) = reached {
+                return walker.over_global_reach(at, reached, far, packet);
+            }
             if let Some(far) = far {
                 walker.decide(at, Decision::stated(Rule::ER_12));
                 return Next::to(walker.gateway_in(far, None, packet));
@@ -366,7 +401,7 @@ impl Walker<'_> {
     }
 
     /// Hands a packet to one of several routers outside Azure.
-    fn routers(
+    pub(super) fn routers(
         &mut self,
         at: usize,
         mut entry: Vec<RouterIx>,
@@ -430,12 +465,16 @@ impl Walker<'_> {
         self.visit(state, Place::OnPremises(node.id.clone()), packet, |walker, at| {
             walker.hop(at).stateful = node.stateful;
             let steps = on_premises.route(&[router], tenant.as_deref(), packet.destination());
+            if walker.holds_pool(router, &steps, packet.destination()) {
+                walker.decide(at, Decision::stated(Rule::MSP_12));
+                return Next::End(Disposition::OnPremises(node.id.clone()));
+            }
             if steps.is_empty() {
                 return walker.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::WALK_17));
             }
             let steps = walker.steps_in_order(steps);
             walker.fan(at, packet, steps, |walker, step| match step {
-                Step::Exit(exit) => walker.exit(at, router, exit, packet),
+                Step::Exit(exit) => walker.exit(at, router, exit, tenant.as_deref(), packet),
                 Step::Router(next, link) => {
                     let links = &walker.world.topology.document().on_premises_links;
                     let declared = link.and_then(|link| links.get(link));
@@ -445,6 +484,15 @@ impl Walker<'_> {
                 }
             })
         })
+    }
+
+    /// Whether a packet is for the public pool of the router's own site, which it keeps no host of.
+    fn holds_pool(&self, router: RouterIx, steps: &[Step], destination: IpAddr) -> bool {
+        let on_premises = &self.world.plane.on_premises;
+        let site = &self.world.topology.document().on_premises_sites[on_premises.routers[router].site];
+        let here =
+            |step: &Step| matches!(step, Step::Exit(e) if on_premises.exits[*e].kind == ExitKind::Here);
+        site.nat_pool.is_some_and(|pool| pool.contains(&destination)) && !steps.iter().any(here)
     }
 
     /// Steps by the names of what they lead over (SEL-12).
@@ -479,7 +527,14 @@ impl Walker<'_> {
     }
 
     /// Out of the world outside Azure.
-    fn exit(&mut self, at: usize, router: RouterIx, exit: usize, packet: Packet) -> Next {
+    fn exit(
+        &mut self,
+        at: usize,
+        router: RouterIx,
+        exit: usize,
+        tenant: Option<&str>,
+        packet: Packet,
+    ) -> Next {
         let topology = self.world.topology;
         let document = topology.document();
         let on_premises = &self.world.plane.on_premises;
@@ -501,14 +556,8 @@ impl Walker<'_> {
                 let declared = &document.express_route_circuits[circuit];
                 self.leaves_by(at, Some(declared.id.clone()), declared.macsec);
                 let packet = self.nat(at, site_ix, packet);
-                let id = declared.id.clone();
-                let place = Place::Msee { circuit: id.clone(), link, peering };
-                let (egress, rule) = match peering {
-                    PeeringType::AzurePublicPeering => (Egress::PublicPeering(id), Rule::PUB_2),
-                    _ => (Egress::MicrosoftPeering(id), Rule::MSP_1),
-                };
-                let end = self.end(place, packet, Disposition::Egress(egress), &[Decision::stated(rule)]);
-                Next::to(end)
+                let way = EdgeWay { circuit, link, peering };
+                Next::to(self.customer_in(way, tenant, packet))
             }
             ExitKind::GlobalReach { circuit, link, far } => {
                 let declared = &document.express_route_circuits[circuit];
@@ -516,25 +565,23 @@ impl Walker<'_> {
                 self.leaves_by(at, Some(id.clone()), declared.macsec);
                 let peering = PeeringType::AzurePrivatePeering;
                 let place = Place::Msee { circuit: id, link, peering };
-                let state = State::Msee { circuit, link, peering, inbound: true, to: Some(far), packet };
+                let state = State::Msee {
+                    circuit,
+                    link,
+                    peering,
+                    inbound: true,
+                    to: None,
+                    reached: Some(far),
+                    packet,
+                };
                 let node = self.visit(state, place, packet, |walker, at| {
-                    walker.decide(at, Decision::stated(Rule::ER_15));
-                    let other = &document.express_route_circuits[far];
-                    let on_premises = &walker.world.plane.on_premises;
-                    let leads = |role: LinkRole| {
-                        let to = packet.destination();
-                        let entry = on_premises.circuit_entry((far, &other.id), peering, role, to);
-                        other.link(role).up && !entry.is_empty()
-                    };
-                    let links =
-                        Links { primary: leads(LinkRole::Primary), secondary: leads(LinkRole::Secondary) };
-                    walker.over_circuit(at, far, links, None, packet)
+                    walker.over_global_reach(at, far, None, packet)
                 });
                 Next::to(node)
             }
             ExitKind::Vpn { connection } => {
                 let declared = &document.connections[connection];
-                self.leaves_by(at, Some(declared.id.clone()), true);
+                self.leaves_into(at, Tunnel::Connection(connection));
                 match topology.entity(&declared.virtual_network_gateway) {
                     Some(Entity::Gateway(gateway)) => {
                         Next::to(self.gateway_in(gateway, Some(connection), packet))
@@ -543,8 +590,7 @@ impl Walker<'_> {
                 }
             }
             ExitKind::Tunnel { tunnel, forward } => {
-                let declared = &document.overlay_tunnels[tunnel];
-                self.leaves_by(at, Some(declared.id.clone()), declared.encrypted);
+                self.leaves_into(at, Tunnel::Overlay(tunnel));
                 self.decide(at, Decision::stated(Rule::ENC_2));
                 Next::to(self.tunnel_exit(tunnel, forward, packet))
             }
@@ -552,10 +598,17 @@ impl Walker<'_> {
                 // An Internet exit leads to public addresses; nothing nearer was known of this one.
                 self.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::WALK_17))
             }
+            ExitKind::Internet if self.announces(site_ix, tenant, packet.destination()) => {
+                // Out there it would only come back.
+                self.drop_at(at, DropReason::NoRoute, Decision::stated(Rule::WALK_17))
+            }
             ExitKind::Internet => {
                 self.leaves_by(at, None, false);
-                self.nat(at, site_ix, packet);
-                Next::End(Disposition::OnPremisesInternet(site.id.clone()))
+                let packet = self.nat(at, site_ix, packet);
+                match self.internet_in(tenant, packet) {
+                    Some(edge) => Next::to(edge),
+                    None => Next::End(Disposition::OnPremisesInternet(site.id.clone())),
+                }
             }
             ExitKind::Discard => Next::End(Disposition::Dropped(DropReason::Discarded(site.id.clone()))),
             ExitKind::Towards(_) => Next::End(Disposition::Dropped(DropReason::NoRoute)),
@@ -585,7 +638,15 @@ impl Walker<'_> {
         let id = document.express_route_circuits[circuit].id.clone();
         let peering = PeeringType::AzurePrivatePeering;
         let place = Place::Msee { circuit: id, link, peering };
-        let state = State::Msee { circuit, link, peering, inbound: true, to: Some(connection), packet };
+        let state = State::Msee {
+            circuit,
+            link,
+            peering,
+            inbound: true,
+            to: Some(connection),
+            reached: None,
+            packet,
+        };
         self.visit(state, place, packet, |walker, at| {
             walker.decide(at, Decision::stated(Rule::ER_1));
             let declared = &document.connections[connection];

@@ -4,22 +4,28 @@
 //! seen again on another way its node is shared. Equal-cost choices fan out, unless a flow picks one member.
 
 mod azure;
+mod edge;
 mod hybrid;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
 use super::answer::{
-    Answer, Disposition, DropReason, Edge, Header, Hop, MatchedRoute, Next, NextHop, Node, NsgStatus, Place,
+    Answer, Disposition, DropReason, Edge, Header, Hop, MatchedRoute, Next, NextHop, Node, NsgStatus, Out,
+    Place,
 };
 pub(crate) use azure::is_platform_host;
+pub(super) use edge::seen_as;
 
+use super::bandwidth::ceiling;
+use super::encryption::{Carrier, Tunnel, underlay};
 use super::hosts::{Hosts, Start};
-use super::question::{FlowKey, flow_hash};
+use super::public::PublicEdge;
+use super::question::{FlowKey, Leg, flow_hash};
 use crate::control_plane::{ControlPlane, RouterIx};
 use crate::fib::Fib;
-use crate::model::{LinkRole, PeeringType, ResourceId, Topology};
-use crate::prefix_table::PrefixTable;
+use crate::model::{LinkRole, PeeringType, ResourceId, SiteRole, Topology};
 use crate::rule::{Decision, Rule};
 use crate::selection::{Candidate, Selection};
 
@@ -30,8 +36,88 @@ pub(crate) struct World<'n> {
     pub(crate) selection: &'n Selection,
     pub(crate) fibs: &'n [Fib],
     pub(crate) hosts: &'n Hosts,
-    /// Prefixes of every service tag: where Internet egress stays on the backbone (SYS-8).
-    pub(crate) backbone: &'n PrefixTable<()>,
+    /// Who has which public address.
+    pub(crate) edge: &'n PublicEdge,
+    /// What carries each tunnel, once it was asked; none where that is not to be told.
+    pub(crate) underlays: Option<&'n Underlays>,
+}
+
+/// What carries each connection and each overlay tunnel, computed at first touch.
+#[derive(Debug, Default)]
+pub(crate) struct Underlays {
+    connections: Vec<OnceLock<Option<Carrier>>>,
+    overlays: Vec<OnceLock<Option<Carrier>>>,
+}
+
+impl Underlays {
+    pub(crate) fn new(topology: &Topology) -> Self {
+        let document = topology.document();
+        let empty = |count: usize| (0..count).map(|_| OnceLock::new()).collect();
+        Self {
+            connections: empty(document.connections.len()),
+            overlays: empty(document.overlay_tunnels.len()),
+        }
+    }
+}
+
+impl World<'_> {
+    /// What carries a tunnel, where it can be told (ENC-3, ENC-6).
+    fn carrier(&self, tunnel: Tunnel) -> Option<Carrier> {
+        let known = self.underlays?;
+        let slot = match tunnel {
+            Tunnel::Connection(c) => known.connections.get(c)?,
+            Tunnel::Overlay(t) => known.overlays.get(t)?,
+        };
+        slot.get_or_init(|| underlay(self, tunnel).map(|underlay| underlay.carrier)).clone()
+    }
+}
+
+/// What is asked of a walk.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) start: Start,
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    pub(crate) leg: Leg,
+    /// Whose conversation it is, where the start does not say it: a service's or an Internet host's with a customer.
+    pub(crate) tenant: Option<String>,
+    /// For a reply: what Microsoft's edge translated on the way there.
+    pub(crate) undo: Option<Undo>,
+    /// For a reply: what appliances rewrote the destination from.
+    pub(crate) rewritten: Vec<Rewritten>,
+    /// For a reply: the session of public peering by which the flow came, and by which it returns (PUB-3, PUB-4).
+    pub(crate) session: Option<(usize, LinkRole)>,
+}
+
+impl Question {
+    pub(crate) fn new(start: Start, source: IpAddr, destination: IpAddr, leg: Leg) -> Self {
+        Self {
+            start,
+            source,
+            destination,
+            leg,
+            tenant: None,
+            undo: None,
+            rewritten: Vec::new(),
+            session: None,
+        }
+    }
+}
+
+/// A destination that an appliance rewrote, and writes back into the source of the reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rewritten {
+    pub(crate) appliance: ResourceId,
+    pub(crate) from: IpAddr,
+    pub(crate) to: IpAddr,
+}
+
+/// A source translation at Microsoft's edge, undone for the reply: what the outside saw, and who is behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Undo {
+    pub(crate) seen: IpAddr,
+    pub(crate) behind: IpAddr,
+    pub(crate) vnet: usize,
 }
 
 /// A packet at one point: its addresses, and its ports where a flow was asked.
@@ -39,6 +125,7 @@ pub(crate) struct World<'n> {
 pub(super) struct Packet {
     pub(super) header: Header,
     pub(super) flow: Option<FlowKey>,
+    pub(super) leg: Leg,
 }
 
 impl Packet {
@@ -98,7 +185,10 @@ pub(super) enum State {
         link: LinkRole,
         peering: PeeringType,
         inbound: bool,
+        /// The gateway (out) or connection (in) it goes to.
         to: Option<usize>,
+        /// The circuit it goes on to over Global Reach.
+        reached: Option<usize>,
         packet: Packet,
     },
     Site {
@@ -110,10 +200,24 @@ pub(super) enum State {
         tenant: Option<String>,
         packet: Packet,
     },
+    Outside {
+        service: bool,
+        tenant: Option<String>,
+        packet: Packet,
+    },
+    InternetEdge {
+        inbound: bool,
+        tenant: Option<String>,
+        packet: Packet,
+    },
 }
 
 pub(super) struct Walker<'n> {
     world: &'n World<'n>,
+    /// What a reply undoes and by which session it returns.
+    undo: Option<Undo>,
+    rewritten: Vec<Rewritten>,
+    session: Option<(usize, LinkRole)>,
     /// Whether security groups gate the flow.
     gate: bool,
     nodes: Vec<Node>,
@@ -132,17 +236,14 @@ const HOP_LIMIT: usize = 64;
 const NODE_BUDGET: usize = 1 << 14;
 
 /// Walks from a start to the end of every way.
-pub(crate) fn walk(
-    world: &World<'_>,
-    start: Start,
-    source: IpAddr,
-    destination: IpAddr,
-    flow: Option<FlowKey>,
-    gate: bool,
-) -> Answer {
-    let packet = Packet { header: Header { source, destination }, flow };
+pub(crate) fn walk(world: &World<'_>, question: Question, flow: Option<FlowKey>, gate: bool) -> Answer {
+    let Question { start, source, destination, leg, tenant, undo, rewritten, session } = question;
+    let packet = Packet { header: Header { source, destination }, flow, leg };
     let mut walker = Walker {
         world,
+        undo,
+        rewritten,
+        session,
         gate,
         nodes: Vec::new(),
         known: HashMap::new(),
@@ -150,7 +251,7 @@ pub(crate) fn walk(
         looped: false,
         left: HashSet::new(),
     };
-    walker.start(start, packet);
+    walker.start(start, tenant, packet);
     let root = &walker.nodes[0];
     let next_hop = match (&root.hop.route, &root.next) {
         (Some(route), _) => NextHop::Route(route.clone()),
@@ -164,6 +265,7 @@ pub(crate) fn walk(
     Answer {
         position: root.hop.place.clone(),
         header: packet.header,
+        leg,
         next_hop,
         nsg: if gate { NsgStatus::Evaluated } else { NsgStatus::NotEvaluated },
         knobs: world.topology.document().knobs.clone(),
@@ -172,7 +274,7 @@ pub(crate) fn walk(
 }
 
 impl Walker<'_> {
-    fn start(&mut self, start: Start, packet: Packet) {
+    fn start(&mut self, start: Start, tenant: Option<String>, packet: Packet) {
         let document = self.world.topology.document();
         match start {
             Start::Nic { nic, vnet, subnet } => {
@@ -199,8 +301,20 @@ impl Walker<'_> {
             }
             Start::Router { site, router } => {
                 let at = self.world.plane.on_premises.by_site[site][router];
-                let tenant = document.on_premises_sites[site].tenant.clone();
-                self.router(at, tenant, packet);
+                let declared = &document.on_premises_sites[site];
+                // A provider's router answers for the customer whose conversation it is.
+                let whose = tenant.filter(|_| declared.role == SiteRole::Provider);
+                self.router(at, whose.or_else(|| declared.tenant.clone()), packet);
+            }
+            Start::Service { tag } => {
+                let name = tag.map(|tag| document.service_tags[tag].name.clone());
+                self.service(name, tenant, packet);
+            }
+            Start::Internet => {
+                self.internet_host(tenant, packet);
+            }
+            Start::PublicPeering { circuit, link } => {
+                self.returns_over_public_peering(circuit, link, packet);
             }
         }
     }
@@ -218,11 +332,13 @@ impl Walker<'_> {
         }
         let at = self.nodes.len();
         let hop = Hop {
+            ceiling: ceiling(self.world.topology, &place),
             place: place.clone(),
             header: packet.header,
             route: None,
             via: None,
             encrypted: false,
+            underlay: None,
             stateful: false,
             decisions: Vec::new(),
         };
@@ -270,11 +386,13 @@ impl Walker<'_> {
         decisions: &[Decision],
     ) -> usize {
         let hop = Hop {
+            ceiling: ceiling(self.world.topology, &place),
             place,
             header: packet.header,
             route: None,
             via: None,
             encrypted: false,
+            underlay: None,
             stateful: false,
             decisions: decisions.to_vec(),
         };
@@ -287,19 +405,40 @@ impl Walker<'_> {
         &mut self.nodes[at].hop
     }
 
-    /// Notes by what a packet leaves a node. Equal-cost members share the node: it keeps the name they have in common,
-    /// and counts as encrypted only where every one of them is.
+    /// Notes by what a packet leaves a node. Equal-cost members share the node: it keeps what they have in common, and
+    /// counts as encrypted only where every one of them is.
     fn leaves_by(&mut self, at: usize, via: Option<ResourceId>, encrypted: bool) {
+        self.leaves(at, Out { via, encrypted, underlay: None });
+    }
+
+    /// As [`leaves_by`](Self::leaves_by), into a tunnel: with what carries it, where that can be told.
+    fn leaves_into(&mut self, at: usize, tunnel: Tunnel) {
+        let document = self.world.topology.document();
+        let (via, encrypted) = match tunnel {
+            Tunnel::Connection(c) => (document.connections[c].id.clone(), true),
+            Tunnel::Overlay(t) => {
+                (document.overlay_tunnels[t].id.clone(), document.overlay_tunnels[t].encrypted)
+            }
+        };
+        let underlay = self.world.carrier(tunnel);
+        self.leaves(at, Out { via: Some(via), encrypted, underlay });
+    }
+
+    fn leaves(&mut self, at: usize, out: Out) {
         let first = self.left.insert(at);
         let hop = self.hop(at);
         if first {
-            hop.via = via;
-            hop.encrypted = encrypted;
+            hop.via = out.via;
+            hop.encrypted = out.encrypted;
+            hop.underlay = out.underlay;
         } else {
-            if hop.via != via {
+            if hop.via != out.via {
                 hop.via = None;
             }
-            hop.encrypted &= encrypted;
+            if hop.underlay != out.underlay {
+                hop.underlay = None;
+            }
+            hop.encrypted &= out.encrypted;
         }
     }
 
@@ -341,32 +480,34 @@ impl Walker<'_> {
             members = vec![members.swap_remove(pick)];
         }
         let named = self.left.contains(&at);
-        let before = (self.nodes[at].hop.via.clone(), self.nodes[at].hop.encrypted);
+        let before = self.out(at);
         let mut edges: Vec<Edge> = Vec::new();
         for one in members {
-            (self.nodes[at].hop.via, self.nodes[at].hop.encrypted) = before.clone();
+            let Out { via, encrypted, underlay } = before.clone();
+            let hop = self.hop(at);
+            (hop.via, hop.encrypted, hop.underlay) = (via, encrypted, underlay);
             if !named {
                 self.left.remove(&at);
             }
             let next = member(self, one);
-            let hop = &self.nodes[at].hop;
-            let via = Some((hop.via.clone(), hop.encrypted));
+            let out = Some(self.out(at));
             match next {
                 Next::To(to) => {
-                    edges.extend(to.into_iter().map(|e| Edge { to: e.to, via: e.via.or(via.clone()) }));
+                    edges.extend(to.into_iter().map(|e| Edge { to: e.to, out: e.out.or(out.clone()) }));
                 }
                 Next::End(disposition) => {
-                    let place = hop.place.clone();
-                    edges.push(Edge { to: self.end(place, packet, disposition, &[]), via });
+                    let place = self.nodes[at].hop.place.clone();
+                    edges.push(Edge { to: self.end(place, packet, disposition, &[]), out });
                 }
             }
         }
         // The node itself keeps what its members have in common.
-        let common = edges.iter().all(|e| e.via == edges[0].via);
-        let encrypted = edges.iter().all(|e| e.via.as_ref().is_some_and(|(_, encrypted)| *encrypted));
+        let common = edges.iter().all(|e| e.out == edges[0].out);
+        let encrypted = edges.iter().all(|e| e.out.as_ref().is_some_and(|out| out.encrypted));
         let hop = self.hop(at);
         if !common {
             hop.via = None;
+            hop.underlay = None;
         }
         hop.encrypted = encrypted;
         let mut seen = Vec::new();
@@ -376,6 +517,11 @@ impl Walker<'_> {
             new
         });
         Next::To(edges)
+    }
+
+    fn out(&self, at: usize) -> Out {
+        let hop = &self.nodes[at].hop;
+        Out { via: hop.via.clone(), encrypted: hop.encrypted, underlay: hop.underlay.clone() }
     }
 
     /// Notes the effective route a node follows.

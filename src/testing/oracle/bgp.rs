@@ -637,7 +637,8 @@ impl Oracle {
         let front = Segment { kind: SegmentKind::Sequence, asns };
         // RFC 5065 section 4.1.
         let outside = |s: &Segment| matches!(s.kind, SegmentKind::Sequence | SegmentKind::Set);
-        route.as_path = AsPath::from_segments(std::iter::once(front).chain(old.filter(outside)));
+        let front = (!end.options.transparent).then_some(front);
+        route.as_path = AsPath::from_segments(front.into_iter().chain(old.filter(outside)));
         route
     }
 

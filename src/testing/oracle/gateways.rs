@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::propagation::{customer_wins, passed_on};
 use super::{
     Row, connected_halves, find_subnet, find_vnet, host_prefix, is_default_route, reverse_half, same_region,
 };
@@ -153,7 +154,7 @@ fn transit_spokes<'a>(document: &'a Document, home: &VirtualNetwork) -> Vec<&'a 
 }
 
 /// What the gateways of a network tell others: its own space and that of its transit spokes (ER-6).
-fn advertised_space(document: &Document, home: &VirtualNetwork) -> Vec<IpNet> {
+pub(super) fn advertised_space(document: &Document, home: &VirtualNetwork) -> Vec<IpNet> {
     let mut prefixes: Vec<IpNet> = home.address_space.iter().map(IpNet::trunc).collect();
     for spoke in transit_spokes(document, home) {
         prefixes.extend(spoke.address_space.iter().map(IpNet::trunc));
@@ -161,6 +162,14 @@ fn advertised_space(document: &Document, home: &VirtualNetwork) -> Vec<IpNet> {
     prefixes.sort();
     prefixes.dedup();
     prefixes
+}
+
+/// The network that a gateway stands in.
+pub(super) fn home_of<'a>(
+    document: &'a Document,
+    gateway: &VirtualNetworkGateway,
+) -> Option<&'a VirtualNetwork> {
+    find_vnet(document, &gateway.virtual_network)
 }
 
 /// The hub's own prefix, a protected row of every spoke (VWAN-2).
@@ -286,7 +295,11 @@ fn tenant(name: Option<&String>) -> String {
 
 /// Whether an ExpressRoute connection carries routes: connected, its circuit's private peering enabled with a link up,
 /// of the same tenant where links across tenants are refused (ISO-2), and within what may be told to it (ER-5).
-fn express_route_is_up(document: &Document, home: &VirtualNetwork, connection: &Connection) -> bool {
+pub(super) fn express_route_is_up(
+    document: &Document,
+    home: &VirtualNetwork,
+    connection: &Connection,
+) -> bool {
     if !connection.connected {
         return false;
     }
@@ -414,14 +427,15 @@ fn express_route(
         let Some(circuit) = circuit_of(document, connection) else { continue };
         for link in LinkRole::BOTH {
             for (prefix, path) in session(document, circuit, link) {
-                // BGP-5, at the gateway.
-                if !path.contains(&gateway.asn) {
+                // BGP-5, at the gateway; and what the edge passes on.
+                if !path.contains(&gateway.asn) && customer_wins(document, circuit, link, &prefix, path.len())
+                {
                     learned.push(entry(prefix, Some(connection), over_the_edge(path)));
                 }
             }
         }
-        // ER-12: the spaces of other networks on the circuit, where both gateways allow it, with the edge's number
-        // alone in their path (BGP-11).
+        // ER-12: the spaces of other networks on the circuit, where both gateways allow it. The edge puts its own number
+        // in place of the far gateway's, which would be a loop (BGP-5), and once more in front.
         for other in &document.connections {
             let far =
                 document.virtual_network_gateways.iter().find(|g| g.id == other.virtual_network_gateway);
@@ -437,7 +451,7 @@ fn express_route(
                 && takes_remote_vnets(document, far);
             if joined {
                 for prefix in advertised_space(document, far_home) {
-                    learned.push(entry(prefix, Some(connection), 1));
+                    learned.push(entry(prefix, Some(connection), 2));
                 }
             }
         }
@@ -445,7 +459,7 @@ fn express_route(
     learned
 }
 
-fn connections_of<'a>(
+pub(super) fn connections_of<'a>(
     document: &'a Document,
     gateway: &VirtualNetworkGateway,
     connection_type: ConnectionType,
@@ -473,7 +487,7 @@ fn vpn_addresses(document: &Document, gateway: &VirtualNetworkGateway) -> Vec<Ip
 }
 
 /// VPN-1: BGP runs where the connection says so, on route-based gateways that are not Basic.
-fn speaks_bgp(gateway: &VirtualNetworkGateway, connection: &Connection) -> bool {
+pub(super) fn speaks_bgp(gateway: &VirtualNetworkGateway, connection: &Connection) -> bool {
     connection.enable_bgp && gateway.vpn_type == VpnType::RouteBased && !is_basic_vpn(gateway)
 }
 
@@ -578,6 +592,10 @@ fn vpn(document: &Document, gateway: &VirtualNetworkGateway) -> Vec<Learned> {
                 learned.push(entry(host_prefix(*address), Some(connection), true, 0));
             }
         }
+    }
+    for (connection, route) in passed_on(document, gateway) {
+        let connection = document.connections.get(connection);
+        learned.push(entry(route.prefix, connection, false, route.path.len()));
     }
     // V6-4, VPN-13.
     learned.retain(|l| l.prefix.addr().is_ipv4());

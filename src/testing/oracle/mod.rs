@@ -5,10 +5,12 @@
 //! choice, the choice is written beside it with the word "Choice".
 //!
 //! [`effective_rows`] is the reference algorithm of section 8, [`next_hop`] looks an address up in its rows, and
-//! [`walk`] follows a packet from table to table.
+//! [`walk`] follows a packet from table to table. [`customer_edges`] is Microsoft's choice among the ways to a customer.
 
 pub mod bgp;
+mod edge;
 mod gateways;
+mod propagation;
 mod walk;
 
 use std::net::IpAddr;
@@ -21,6 +23,7 @@ use crate::model::{
     VirtualNetworkPeering,
 };
 
+pub use edge::customer_edges;
 pub use gateways::{GatewayKind, GatewayMember, gateway_members};
 pub use walk::walk;
 

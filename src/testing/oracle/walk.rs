@@ -346,7 +346,7 @@ fn rewrite(rules: &[DestinationNat], dst: IpAddr) -> Result<IpAddr, String> {
 }
 
 /// RFC 1918, RFC 6598 and fc00::/7.
-fn is_private(address: IpAddr) -> bool {
+pub(super) fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
             let in_net = |a: u8, b: u8, len: u32| {
@@ -506,8 +506,8 @@ fn service_of(document: &Document, subnet: &Subnet, prefix: &IpNet) -> String {
     String::new()
 }
 
-/// The Internet edge (OUT-1, OUT-4, SYS-8, WALK-8). What customers advertise over Microsoft peering (MSP-13) is not
-/// looked at.
+/// The Internet edge (OUT-1, OUT-4, SYS-8, WALK-8). What customers advertise over Microsoft peering (MSP-13) is the
+/// business of [`customer_edges`](super::customer_edges).
 fn internet(document: &Document, vnet: &VirtualNetwork, subnet: &Subnet, packet: &Packet) -> String {
     if packet.dst.is_ipv6() && is_private(packet.dst) {
         // V6-2: it drops at the edge.

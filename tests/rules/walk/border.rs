@@ -297,7 +297,10 @@ fn global_reach() -> TopologyBuilder {
         let mut circuit = circuit(&id);
         circuit.global_reach = joined;
         circuit.peering_location = Some(format!("place {n}"));
-        built = built.with(circuit).with(site(&format!("dc{n}"), &[&format!("10.{n}0.0.0/16")], &[&id]));
+        // Numbers of their own: what has one's own in its path one does not take.
+        let mut site = site(&format!("dc{n}"), &[&format!("10.{n}0.0.0/16")], &[&id]);
+        site.advertisements[0].as_path = vec![Asn(65_000 + n)];
+        built = built.with(circuit).with(site);
     }
     built
 }
@@ -319,6 +322,7 @@ fn er_15_global_reach_joins_two_circuits_pairwise() {
     // A route that is announced on one link of the far circuit comes by that link.
     let mut dc2 = site("dc2", &["10.20.0.0/16"], &[]);
     dc2.advertisements = vec![on_link(LinkRole::Secondary, advertise("c2", &["10.20.0.0/16"]))];
+    dc2.advertisements[0].as_path = vec![Asn(65_002)];
     let one = ask(global_reach().with(dc2), "dc1", "10.20.0.9");
     assert_eq!(ways(&one).len(), 2, "{one}");
     assert!(ways(&one).iter().all(|way| way.ends_with("c2:secondary > dc2")), "{one}");

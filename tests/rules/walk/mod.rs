@@ -11,4 +11,4 @@ mod path;
 mod peering;
 mod positions;
 mod seed;
-mod support;
+pub(crate) mod support;

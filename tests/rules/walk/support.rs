@@ -186,6 +186,8 @@ fn step(place: &Place) -> String {
     match place {
         Place::Msee { circuit, link, .. } => format!("{circuit}:{}", link.as_str()),
         Place::InternetEdge => "edge".to_owned(),
+        Place::Internet => "internet".to_owned(),
+        Place::Service(name) => name.clone().unwrap_or_else(|| "service".to_owned()),
         place => place.id().unwrap().to_string(),
     }
 }

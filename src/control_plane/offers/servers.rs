@@ -1,0 +1,92 @@
+//! What Route Servers and hubs offer.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::super::bgp::{Bgp, flat};
+use super::super::{EventKind, LearnedOver, Offer, Via};
+use super::{Builder, static_offer};
+use crate::bgp::Stage;
+use crate::model::{Asn, Entity, Limits};
+use crate::rule::Rule;
+
+impl Builder<'_> {
+    /// Routes that appliances gave a Route Server (ARS-2), within its limit (ARS-12), without loops (BGP-5) and ASN 0
+    /// (BGP-6), IPv4 only (ARS-14).
+    pub(super) fn route_server_offers(&mut self, bgp: Option<&Bgp>, r: usize, offers: &mut Vec<Offer>) {
+        let document = self.topology.document();
+        let server = &document.route_servers[r];
+        if let Some(bgp) = bgp {
+            for session in bgp.wiring.outside(LearnedOver::RouteServer(r)) {
+                for route in bgp.engine.adj_rib_in(&session.id, &session.speaker, Stage::PostPolicy) {
+                    let Some(next_hop) = route.attributes.next_hop else { continue };
+                    offers.push(Offer {
+                        prefix: route.prefix,
+                        via: Via::RouteServer { next_hop },
+                        as_path: flat(&route.attributes.as_path),
+                        weight: 0,
+                        is_static: false,
+                        next_hops: vec![next_hop],
+                    });
+                }
+            }
+        }
+        let mut by_peer: BTreeMap<IpAddr, Vec<&crate::model::LearnedRoute>> = BTreeMap::new();
+        for route in &server.learned_routes {
+            if let Some(next_hop) = route.next_hop {
+                by_peer.entry(next_hop).or_default().push(route);
+            }
+        }
+        for (next_hop, routes) in by_peer {
+            if routes.len() > 1_000 {
+                let detail = format!("{} routes from {next_hop}, at most 1000 are accepted", routes.len());
+                self.event(EventKind::PrefixLimit, &server.id, Rule::ARS_12, detail);
+                if document.knobs.limits == Limits::Enforce {
+                    let detail = format!("the session with {next_hop} is down");
+                    self.event(EventKind::SessionDown, &server.id, Rule::ARS_12, detail);
+                    continue;
+                }
+            }
+            for route in routes {
+                let looped = route.as_path.iter().any(|asn| *asn == Asn::AZURE_GATEWAY || asn.0 == 0);
+                if looped || route.prefix.addr().is_ipv6() {
+                    continue;
+                }
+                offers.push(Offer {
+                    prefix: route.prefix.trunc(),
+                    via: Via::RouteServer { next_hop },
+                    as_path: route.as_path.clone(),
+                    weight: 0,
+                    is_static: false,
+                    next_hops: vec![next_hop],
+                });
+            }
+        }
+    }
+
+    /// What a hub gives its networks: each other's spaces and what it is declared to know (VWAN-2).
+    pub(super) fn hub_offers(&mut self, h: usize) -> Vec<Offer> {
+        let document = self.topology.document();
+        let hub = &document.virtual_hubs[h];
+        let mut offers = Vec::new();
+        for connection in &hub.virtual_network_connections {
+            let Some(Entity::VirtualNetwork(v)) = self.topology.entity(&connection.remote_virtual_network)
+            else {
+                continue;
+            };
+            for prefix in &document.virtual_networks[v].address_space {
+                let via = Via::Hub { hub: h, vnet: Some(v), connection: None };
+                offers.push(static_offer(*prefix, via, &hub.route_next_hop_addresses));
+            }
+        }
+        for route in &hub.learned_routes {
+            let via = Via::Hub { hub: h, vnet: None, connection: route.connection.clone() };
+            let next_hops =
+                route.next_hop.map_or_else(|| hub.route_next_hop_addresses.clone(), |ip| vec![ip]);
+            let (prefix, as_path) = (route.prefix.trunc(), route.as_path.clone());
+            offers.push(Offer { prefix, via, as_path, weight: 0, is_static: false, next_hops });
+        }
+        offers.retain(|o| o.prefix.addr().is_ipv4());
+        offers
+    }
+}

@@ -4,9 +4,9 @@
 //! their branches [`Connection`](super::Connection)s; its firewall is an [`AzureFirewall`](super::AzureFirewall) or a
 //! [`NetworkVirtualAppliance`](super::NetworkVirtualAppliance) with `virtual_hub`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
 use super::{Asn, HubRoutingPreference, LearnedRoute, ResourceId, is_default, yes};
@@ -230,6 +230,24 @@ pub struct RoutingIntent {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
     pub additional_private_prefixes: Vec<IpNet>,
+    /// Whether circuits reach each other through the hub, which support enables; excludes Global Reach (VWAN-10).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub express_route_transit: bool,
+}
+
+impl RoutingIntent {
+    /// What every private policy holds.
+    pub const PRIVATE_PREFIXES: [Ipv4Net; 3] = [
+        Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 8),
+        Ipv4Net::new_assert(Ipv4Addr::new(172, 16, 0, 0), 12),
+        Ipv4Net::new_assert(Ipv4Addr::new(192, 168, 0, 0), 16),
+    ];
+
+    /// What counts as private: the three ranges and what was added.
+    pub fn private_prefixes(&self) -> Vec<IpNet> {
+        let usual = Self::PRIVATE_PREFIXES.into_iter().map(IpNet::V4);
+        usual.chain(self.additional_private_prefixes.iter().copied()).collect()
+    }
 }
 
 /// `virtualHubs/bgpConnections`: an appliance in a connected network that peers with the hub.

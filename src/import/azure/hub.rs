@@ -14,9 +14,6 @@ use crate::model::{
     RoutingIntent, StaticVnetRoute, VirtualHub, VirtualNetworkGateway, VnetLocalRouteOverride,
 };
 
-/// What every routing intent calls private.
-const PRIVATE: [&str; 3] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
-
 pub(super) fn virtual_hub(body: &Body<'_>) -> VirtualHub {
     let context = body.context;
     let mut hub = VirtualHub {
@@ -159,7 +156,7 @@ fn route_table(body: &Body<'_>, intent: Option<&mut RoutingIntent>) -> Option<Hu
             };
             // The portal keeps further private prefixes in a route of this name.
             if route.name.eq_ignore_ascii_case("private_traffic") && towards(&intent.private_traffic) {
-                let own = |p: &&IpNet| !PRIVATE.contains(&&*p.to_string());
+                let own = |p: &&IpNet| RoutingIntent::PRIVATE_PREFIXES.iter().all(|known| **p != IpNet::V4(*known));
                 intent.additional_private_prefixes.extend(route.destinations.iter().filter(own));
                 return false;
             }

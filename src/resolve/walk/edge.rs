@@ -120,7 +120,7 @@ impl Walker<'_> {
         let document = self.world.topology.document();
         let declared = &document.express_route_circuits[way.circuit];
         let EdgeWay { circuit, link, peering } = way;
-        let state = State::Msee { circuit, link, peering, inbound: false, to: None, packet };
+        let state = State::Msee { circuit, link, peering, inbound: false, to: None, reached: None, packet };
         self.visit(state, way.place(self.world), packet, |walker, at| {
             let rule = match peering {
                 PeeringType::AzurePublicPeering => Rule::PUB_3,
@@ -191,7 +191,7 @@ impl Walker<'_> {
     /// A customer's packet comes in over public or Microsoft peering: to a public address of Azure, else to a service.
     pub(super) fn customer_in(&mut self, way: EdgeWay, tenant: Option<&str>, packet: Packet) -> usize {
         let EdgeWay { circuit, link, peering } = way;
-        let state = State::Msee { circuit, link, peering, inbound: true, to: None, packet };
+        let state = State::Msee { circuit, link, peering, inbound: true, to: None, reached: None, packet };
         self.visit(state, way.place(self.world), packet, |walker, at| {
             let rule = match peering {
                 PeeringType::AzurePublicPeering => Rule::PUB_2,

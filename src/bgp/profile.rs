@@ -281,15 +281,13 @@ impl Settings {
             }
             // Static before BGP, then the hub's routing preference, given as a weight before the AS path and as a MED
             // after it (VWAN-6).
-            Profile::AzureVirtualHub => {
-                Self {
-                    weight: true,
-                    local_origin: LocalOrigin::ByProtocol,
-                    med: true,
-                    always_compare_med: true,
-                    ..Self::azure()
-                }
-            }
+            Profile::AzureVirtualHub => Self {
+                weight: true,
+                local_origin: LocalOrigin::ByProtocol,
+                med: true,
+                always_compare_med: true,
+                ..Self::azure()
+            },
         };
         Self { profile, ..base }
     }

@@ -168,9 +168,15 @@ fn attach(
     }
 }
 
-/// The customer's addresses on a circuit's link (ER-2).
+/// The customer's addresses on a circuit's link (ER-2), and of an appliance that peers with a hub.
 fn customer_addresses(topology: &Topology, over: LearnedOver) -> Vec<std::net::IpAddr> {
-    let LearnedOver::Circuit(c, peering, link) = over else { return Vec::new() };
+    let (c, peering, link) = match over {
+        LearnedOver::Circuit(c, peering, link) => (c, peering, link),
+        LearnedOver::HubPeer(h, peer) => {
+            return vec![topology.document().virtual_hubs[h].bgp_connections[peer].peer_ip];
+        }
+        _ => return Vec::new(),
+    };
     let circuit = &topology.document().express_route_circuits[c];
     let addresses = circuit.peering(peering).map(|p| azure::peer_addresses(p, link));
     addresses.into_iter().flatten().map(|(customer, _)| customer).collect()

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::azure::{HubKind, HubMarks, HubWay, Hubs, Marks};
 use super::bgp::{Bgp, flat};
 use crate::bgp::{LearnedFrom, RibEntry};
-use crate::model::{Asn, Topology};
+use crate::model::{Asn, ResourceId, Topology, VirtualHub};
 use crate::prefix_table::PrefixTable;
 
 /// A hub's tables.
@@ -78,14 +78,19 @@ pub(super) fn build(topology: &Topology, bgp: Option<&Bgp>) -> Vec<HubRoutes> {
     let hubs = &topology.document().virtual_hubs;
     let Some(bgp) = bgp else { return hubs.iter().map(|_| HubRoutes::default()).collect() };
     let register = &bgp.wiring.hubs;
-    let of = |h: usize, hub: &crate::model::VirtualHub| {
+    let of = |h: usize, hub: &VirtualHub| {
         let all: Vec<(HubRow, Vec<usize>)> = rows(bgp, &hub.id, register);
         let mut routes = HubRoutes::default();
         for (at, table) in register.tables.iter().enumerate().filter(|(_, t)| t.hub == h) {
-            let private = hub.routing_intent.as_ref().is_some_and(|i| i.private_traffic.is_some());
-            let rows = if table.is_default && private {
-                // Everything else is behind the firewall: connections propagate to no table (VWAN-11).
-                all.iter().filter(|(row, _)| row.kind == HubKind::Static).map(|(row, _)| row.clone()).collect()
+            let private = hub.routing_intent.as_ref().filter(|_| table.is_default);
+            let private =
+                private.and_then(|i| i.private_traffic.as_ref().map(|to| (to, i.private_prefixes())));
+            let rows = if let Some((to, prefixes)) = private {
+                // Everything learned is behind the firewall: connections propagate to no table (VWAN-11).
+                let own = all.iter().filter(|(row, _)| row.kind == HubKind::Static).map(|(row, _)| row);
+                let own = own.filter(|row| !prefixes.contains(&row.prefix)).cloned();
+                let policy = prefixes.iter().map(|prefix| through(*prefix, to));
+                own.chain(policy).collect()
             } else if table.is_default {
                 all.iter().filter(|(_, tables)| tables.contains(&at)).map(|(row, _)| row.clone()).collect()
             } else {
@@ -99,8 +104,20 @@ pub(super) fn build(topology: &Topology, bgp: Option<&Bgp>) -> Vec<HubRoutes> {
     hubs.iter().enumerate().map(|(h, hub)| of(h, hub)).collect()
 }
 
+/// A private policy's route for one of its prefixes (VWAN-11).
+fn through(prefix: IpNet, resource: &ResourceId) -> HubRow {
+    let member = HubMember {
+        way: HubWay::Firewall(resource.clone()),
+        kind: HubKind::Static,
+        as_path: Vec::new(),
+        gateway: None,
+        reached: None,
+    };
+    HubRow { prefix: prefix.trunc(), kind: HubKind::Static, members: vec![member], contested: false }
+}
+
 /// A speaker's routes, each with the tables that take it.
-fn rows(bgp: &Bgp, speaker: &crate::model::ResourceId, register: &Hubs) -> Vec<(HubRow, Vec<usize>)> {
+fn rows(bgp: &Bgp, speaker: &ResourceId, register: &Hubs) -> Vec<(HubRow, Vec<usize>)> {
     let mut found = Vec::new();
     for rib in bgp.engine.rib(speaker) {
         let mut members: Vec<HubMember> = Vec::new();
@@ -141,7 +158,9 @@ fn rows(bgp: &Bgp, speaker: &crate::model::ResourceId, register: &Hubs) -> Vec<(
 }
 
 /// Members that leave alike, whichever link of a circuit they take.
-pub(crate) fn by_connection(row: &HubRow) -> BTreeMap<(usize, Option<usize>, Option<usize>), Vec<&HubMember>> {
+pub(crate) fn by_connection(
+    row: &HubRow,
+) -> BTreeMap<(usize, Option<usize>, Option<usize>), Vec<&HubMember>> {
     let mut found: BTreeMap<_, Vec<&HubMember>> = BTreeMap::new();
     for member in &row.members {
         if let HubWay::Circuit { connection, .. } = member.way {

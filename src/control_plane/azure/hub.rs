@@ -17,17 +17,16 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::hub_policies::{self as policies, HubKind, HubMark, Hub, standing};
+use super::hub_policies::{self as policies, Hub, HubKind, HubMark, standing};
 use super::speakers::{Azure, DECLARED, FAMILIES, accepting, first_of_family, position};
 use super::{AzureSession, Use, Wiring, msee};
 use crate::control_plane::LearnedOver;
 use crate::model::bgp::{
-    AddPath, BgpDesign, BgpSession, BgpSpeaker, Communities, Origination, PathAttributes, Profile,
-    SessionEnd,
+    AddPath, BgpDesign, BgpSession, BgpSpeaker, Communities, Origination, PathAttributes, Profile, SessionEnd,
 };
 use crate::model::{
     Asn, Connection, ConnectionType, Entity, GatewayType, HubNextHop, LinkRole, PeeringType, Propagation,
-    ResourceId, Topology, VirtualHub,
+    ResourceId, RoutingIntent, Topology, VirtualHub,
 };
 
 /// Which way a hub sends packets, as positions in the document.
@@ -84,14 +83,6 @@ impl Hubs {
     /// The default table of a hub.
     pub(crate) fn default_of(&self, hub: usize) -> Option<usize> {
         self.tables.iter().position(|t| t.hub == hub && t.is_default)
-    }
-
-    /// The table that a connection is associated with; `None` where it is the one without routes, or none that exists.
-    pub(crate) fn associated(&self, hubs: &[VirtualHub], hub: usize, connection: usize) -> Option<usize> {
-        let Some(id) = &hubs[hub].virtual_network_connections[connection].associated_route_table else {
-            return self.default_of(hub);
-        };
-        self.tables.iter().position(|t| t.hub == hub && hubs[hub].route_table_id(&t.name) == *id)
     }
 
     /// Every table that takes what is propagated so; in every hub of the virtual WAN.
@@ -158,7 +149,7 @@ fn announce(own: &mut Own, prefix: IpNet, kind: HubKind, marks: &[HubMark]) {
     match own.get_mut(&prefix.trunc()) {
         Some((known, marks)) if *known == kind => marks.extend(texts()),
         // Static routes come before networks (VWAN-3), whichever stands first.
-        Some((known, _)) if *known == HubKind::Static => {}
+        Some((known, _)) if *known == HubKind::Static || kind != HubKind::Static => {}
         _ => {
             own.insert(prefix.trunc(), (kind, texts()));
         }
@@ -336,24 +327,21 @@ impl Azure<'_> {
         spaces.first().map(|(_, c)| *c)
     }
 
-    /// What routing intent puts in the default table (VWAN-11).
+    /// The default route of routing intent, which connections take by their flag (VWAN-4, VWAN-11). What it calls private
+    /// stays in the table (see [`hub_tables`](crate::control_plane::hub_tables)).
     fn intent(&self, hubs: &mut Hubs, h: usize, table: u32, own: &mut Own) {
-        let Some(intent) = &self.hubs()[h].routing_intent else { return };
-        let mut through = |resource: &ResourceId, prefixes: Vec<IpNet>| {
-            let way = hubs.way(h, HubWay::Firewall(resource.clone()));
-            for prefix in prefixes {
-                announce(own, prefix, HubKind::Static, &[
-                    HubMark::Kind(HubKind::Static),
-                    HubMark::Table(table),
-                    way,
-                ]);
-            }
-        };
-        if let Some(resource) = &intent.private_traffic {
-            through(resource, intent.private_prefixes());
+        let intent = self.hubs()[h].routing_intent.as_ref();
+        // Circuits that meet here hear of each other's ranges: a path with Microsoft's number would come to nothing at
+        // its edge (VWAN-10).
+        let ranges = intent.filter(|i| i.express_route_transit && i.private_traffic.is_some());
+        for prefix in ranges.map(RoutingIntent::private_prefixes).unwrap_or_default() {
+            announce(own, prefix, HubKind::Hub, &[]);
         }
-        if let Some(resource) = &intent.internet {
-            through(resource, "0.0.0.0/0".parse().ok().into_iter().collect());
+        let Some(resource) = intent.and_then(|intent| intent.internet.as_ref()) else { return };
+        let way = hubs.way(h, HubWay::Firewall(resource.clone()));
+        let marks = [HubMark::Kind(HubKind::Static), HubMark::Table(table), way];
+        if let Ok(default) = "0.0.0.0/0".parse() {
+            announce(own, default, HubKind::Static, &marks);
         }
     }
 
@@ -390,7 +378,12 @@ impl Azure<'_> {
                     families: FAMILIES[..1].to_vec(),
                     ..BgpSession::default()
                 });
-                wiring.push(AzureSession { id, speaker: one, peer: other, what: Use::Hubs { near: a, far: b } });
+                wiring.push(AzureSession {
+                    id,
+                    speaker: one,
+                    peer: other,
+                    what: Use::Hubs { near: a, far: b },
+                });
             }
         }
     }
@@ -508,10 +501,7 @@ impl Azure<'_> {
         let what = format!("connections/{c}");
         SessionEnd {
             addresses: gateway.map(|g| first_of_family(&g.bgp_peering_addresses)).unwrap_or_default(),
-            import_policies: vec![
-                facts.from_outside(policy, &what, &marks),
-                facts.selection(policy),
-            ],
+            import_policies: vec![facts.from_outside(policy, &what, &marks), facts.selection(policy)],
             export_policies: vec![facts.to_outside(policy, connection.enable_internet_security)],
             ..accepting(&hub.id)
         }
@@ -528,12 +518,11 @@ impl Azure<'_> {
         let hub = &self.hubs()[h];
         let declared = &hub.bgp_connections[peer];
         let address = declared.peer_ip;
-        let connection = declared.hub_virtual_network_connection.as_ref().and_then(|id| {
-            match self.topology.entity(id) {
+        let connection =
+            declared.hub_virtual_network_connection.as_ref().and_then(|id| match self.topology.entity(id) {
                 Some(Entity::HubConnection(of, connection)) if of == h => Some(connection),
                 _ => None,
-            }
-        });
+            });
         let connection = connection.or_else(|| self.connection_with(hub, address));
         let through = connection.map(|c| &hub.virtual_network_connections[c]);
         let usual = Propagation::default();
@@ -542,7 +531,6 @@ impl Azure<'_> {
         marks.push(hubs.way(h, HubWay::Appliance { peer, address }));
         let policy = &mut design.routing_policy;
         SessionEnd {
-            addresses: hub.route_next_hop_addresses.iter().take(1).copied().collect(),
             import_policies: vec![
                 facts.from_outside(policy, &format!("bgpConnections/{peer}"), &marks),
                 facts.selection(policy),
@@ -564,9 +552,8 @@ fn return_ways(topology: &Topology, h: usize, id: &ResourceId, destinations: &[I
             let declared = &document.virtual_hubs[h].virtual_network_connections[connection];
             let covers = |p: &IpNet| destinations.iter().any(|d| p.contains(d));
             let behind = declared.static_routes.iter().filter(|r| r.address_prefixes.iter().any(covers));
-            let ways: Vec<HubWay> = behind
-                .map(|r| HubWay::Behind { connection, address: r.next_hop_ip_address })
-                .collect();
+            let ways: Vec<HubWay> =
+                behind.map(|r| HubWay::Behind { connection, address: r.next_hop_ip_address }).collect();
             if ways.is_empty() { vec![HubWay::Connection(connection)] } else { ways }
         }
         Some(Entity::Firewall(_) | Entity::Appliance(_)) => vec![HubWay::Firewall(id.clone())],

@@ -12,8 +12,9 @@ use super::policies::{
     without_communities, without_marks,
 };
 use crate::model::bgp::{
-    Actions, CommunityOption, Conditions, PathAttributes, LargeCommunitySet, MatchSetOptions, PolicyDefinition,
-    PolicyResult, PrefixRange, PrefixSet, Prepend, PrependAsn, RoutingPolicy, SetCommunity, SetMed, SetNumber, Statement,
+    Actions, CommunityOption, Conditions, LargeCommunitySet, MatchSetOptions, PathAttributes,
+    PolicyDefinition, PolicyResult, PrefixRange, PrefixSet, Prepend, PrependAsn, RoutingPolicy, SetCommunity,
+    SetMed, SetNumber, Statement,
 };
 use crate::model::{Asn, HubRoutingPreference};
 
@@ -21,6 +22,7 @@ use crate::model::{Asn, HubRoutingPreference};
 pub(super) const SILENT: &str = "azure/hubs/silent";
 
 const KINDS: &str = "azure/hubs/kinds";
+const OF_BRANCHES: &str = "azure/hubs/kinds-of-branches";
 const HUB_MARKS: &str = "azure/hubs/marks";
 const WAYS: &str = "azure/hubs/ways";
 const DEFAULTS: &str = "azure/hubs/default-routes";
@@ -35,7 +37,7 @@ pub(crate) const BETWEEN_HUBS: Asn = Asn(65_520);
 pub(crate) enum HubKind {
     /// A connected network, or a static route of its connection (VWAN-15).
     Network = 1,
-    /// The hub's own prefix.
+    /// The hub's own prefix, or a range of its routing intent: told to branches, in no table.
     Hub = 2,
     /// A static route of a table, or of routing intent.
     Static = 3,
@@ -200,6 +202,7 @@ pub(super) fn common(policy: &mut RoutingPolicy) {
     };
     policy.large_community_sets.extend([
         set(KINDS, &["^12076:10:"]),
+        set(OF_BRANCHES, &["^12076:10:[3-6]$"]),
         set(HUB_MARKS, &["^12076:1[0-4]:"]),
         set(WAYS, &["^12076:14:"]),
         set(OF_GATEWAYS, &["^12076:1:"]),
@@ -208,9 +211,7 @@ pub(super) fn common(policy: &mut RoutingPolicy) {
     let of_kind = |kind: HubKind| set(&kind.set(), &[&HubMark::Kind(kind).to_string()]);
     policy.large_community_sets.extend(HubKind::ALL.into_iter().map(of_kind));
     let default = "0.0.0.0/0".parse::<IpNet>().ok().map(PrefixRange::exact);
-    policy
-        .prefix_sets
-        .push(PrefixSet { name: DEFAULTS.to_owned(), prefixes: default.into_iter().collect() });
+    policy.prefix_sets.push(PrefixSet { name: DEFAULTS.to_owned(), prefixes: default.into_iter().collect() });
     policy.policy_definitions.push(definition(
         SILENT,
         [statement("VWAN-1: a table is for connected networks, it tells nobody", any(), reject())],
@@ -253,7 +254,8 @@ impl Hub {
             set_med: Some(SetMed::Number(SetNumber::Value(standing.med))),
             ..accept()
         };
-        for (place, remote) in [("of a hub with intent", Some(true)), ("remote", Some(false)), ("local", None)]
+        for (place, remote) in
+            [("of a hub with intent", Some(true)), ("remote", Some(false)), ("local", None)]
         {
             for kind in [
                 (HubKind::ExpressRoute, "ExpressRoute"),
@@ -293,11 +295,10 @@ impl Hub {
             let members = own.iter().map(|g| super::Mark::Gateway(*g).to_string()).collect();
             policy.large_community_sets.push(LargeCommunitySet { name: mine.clone(), members });
         }
-        let branches = [HubKind::SiteToSite, HubKind::Appliance, HubKind::ExpressRoute, HubKind::Static];
-        let mut statements = vec![statement("BGP-5: its own networks come back", large_any(&mine), reject())];
-        statements.extend(branches.map(|kind| {
-            statement("VWAN-14: of another hub only networks bounce", large_any(&kind.set()), reject())
-        }));
+        let mut statements = vec![
+            statement("BGP-5: its own networks come back", large_any(&mine), reject()),
+            statement("VWAN-14: of another hub only networks bounce", large_any(OF_BRANCHES), reject()),
+        ];
         let goes_on = Actions { policy_result: Some(PolicyResult::NextPolicy), ..marked(marks) };
         statements.push(statement("VWAN-14: hubs let each other in", large_any(KINDS), goes_on));
         let closed = if lets_networks_in { CLOSED_TO_WANS } else { OF_GATEWAYS };
@@ -311,6 +312,9 @@ impl Hub {
     /// What a site or an appliance tells the hub.
     pub(super) fn from_outside(&self, policy: &mut RoutingPolicy, what: &str, marks: &[HubMark]) -> String {
         let name = self.name(&format!("{what}/import"));
+        if has(policy, &name) {
+            return name;
+        }
         policy.policy_definitions.push(definition(
             &name,
             [
@@ -341,8 +345,7 @@ impl Hub {
         if has(policy, &name) {
             return name;
         }
-        let twice =
-            Prepend { asn: Some(PrependAsn::Asn(BETWEEN_HUBS)), repeat: 2, ..Prepend::default() };
+        let twice = Prepend { asn: Some(PrependAsn::Asn(BETWEEN_HUBS)), repeat: 2, ..Prepend::default() };
         let mark: Vec<String> = self.intent.then(|| HubMark::Intent.to_string()).into_iter().collect();
         let told = Actions { set_as_path_prepend: Some(twice), ..accept() };
         let told = if mark.is_empty() {
@@ -354,8 +357,16 @@ impl Hub {
             &name,
             [
                 statement("VWAN-4: a default route stays in its hub", prefixes(DEFAULTS), reject()),
-                statement("VWAN-3: static routes are the hub's own", large_any(&HubKind::Static.set()), reject()),
-                statement("VWAN-8: its prefix goes to branches only", large_any(&HubKind::Hub.set()), reject()),
+                statement(
+                    "VWAN-3: static routes are the hub's own",
+                    large_any(&HubKind::Static.set()),
+                    reject(),
+                ),
+                statement(
+                    "VWAN-8: its prefix goes to branches only",
+                    large_any(&HubKind::Hub.set()),
+                    reject(),
+                ),
                 statement("VWAN-8: 65520 twice in front", any(), told),
             ],
         ));

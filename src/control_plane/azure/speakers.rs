@@ -173,7 +173,10 @@ impl Azure<'_> {
                 .get_or_insert_with(|| {
                     let lets_in = self.lets_in[g];
                     let wans = gateway.allow_virtual_wan_traffic.unwrap_or(lets_in);
-                    (policies::to_msee(policy, index, (lets_in, wans)), policies::from_msee(policy, index, lets_in))
+                    (
+                        policies::to_msee(policy, index, (lets_in, wans)),
+                        policies::from_msee(policy, index, lets_in),
+                    )
                 })
                 .clone();
             let preference = self.preference(gateway).unwrap_or_default();

@@ -156,7 +156,8 @@ fn route_table(body: &Body<'_>, intent: Option<&mut RoutingIntent>) -> Option<Hu
             };
             // The portal keeps further private prefixes in a route of this name.
             if route.name.eq_ignore_ascii_case("private_traffic") && towards(&intent.private_traffic) {
-                let own = |p: &&IpNet| RoutingIntent::PRIVATE_PREFIXES.iter().all(|known| **p != IpNet::V4(*known));
+                let own =
+                    |p: &&IpNet| RoutingIntent::PRIVATE_PREFIXES.iter().all(|known| **p != IpNet::V4(*known));
                 intent.additional_private_prefixes.extend(route.destinations.iter().filter(own));
                 return false;
             }

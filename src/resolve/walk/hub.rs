@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::super::answer::{Disposition, DropReason, Next, Place, SnatIdentity};
+use super::super::encryption::Tunnel;
 use super::{Packet, State, Walker};
 use crate::control_plane::{
     HubKind, HubMember, HubRow, HubWay, Links, by_connection, hub_of, is_private_address,
@@ -12,13 +13,13 @@ use crate::rule::{Decision, Rule};
 
 /// How a packet came into a hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct HubEntry {
+pub(in super::super) struct HubEntry {
     /// The table it follows; none is all that the router knows.
-    pub(super) table: Option<usize>,
+    pub(in super::super) table: Option<usize>,
     /// The hub's firewall has seen it (VWAN-11).
-    pub(super) inspected: bool,
+    pub(in super::super) inspected: bool,
     /// It came over a circuit of this WAN, and may not leave by another (VWAN-10).
-    pub(super) from_circuit: bool,
+    pub(in super::super) from_circuit: bool,
 }
 
 impl Walker<'_> {
@@ -125,7 +126,11 @@ impl Walker<'_> {
         }
         match &member.way {
             HubWay::Connection(c) => {
-                self.leaves_by(at, Some(declared.connection_id(&declared.virtual_network_connections[*c].name)), false);
+                self.leaves_by(
+                    at,
+                    Some(declared.connection_id(&declared.virtual_network_connections[*c].name)),
+                    false,
+                );
                 self.into_connection(at, hub, *c, packet)
             }
             HubWay::Behind { connection, address } => {
@@ -167,10 +172,10 @@ impl Walker<'_> {
                 self.hub_firewall(at, hub, id, entry, packet)
             }
             HubWay::Unknown(id) => {
-                let reason = id.as_str().parse().map_or_else(
-                    |_| DropReason::ConnectionDown(id.clone()),
-                    DropReason::NextHopUnreachable,
-                );
+                let reason = id
+                    .as_str()
+                    .parse()
+                    .map_or_else(|_| DropReason::ConnectionDown(id.clone()), DropReason::NextHopUnreachable);
                 self.drop_at(at, reason, Decision::stated(Rule::VWAN_3))
             }
         }
@@ -269,12 +274,10 @@ impl Walker<'_> {
         let declared = &document.connections[connection];
         let place = Place::Gateway(declared.virtual_network_gateway.clone());
         let (far, reached) = (None, None);
-        let state =
-            State::HubGateway { connection, primary: false, secondary: false, far, reached, packet };
+        let state = State::HubGateway { connection, primary: false, secondary: false, far, reached, packet };
         self.visit(state, place, packet, |walker, at| {
-            let hop = walker.hop(at);
-            hop.via = Some(declared.id.clone());
-            hop.encrypted = true;
+            walker.hop(at).via = Some(declared.id.clone());
+            walker.leaves_into(at, Tunnel::Connection(connection));
             walker.decide(at, Decision::stated(Rule::WALK_16));
             let on_premises = &walker.world.plane.on_premises;
             let entry = on_premises.connection_entry(

@@ -289,9 +289,8 @@ impl Walker<'_> {
         let place = Place::Gateway(declared.id.clone());
         if let Some(Entity::Hub(hub)) = topology.entity(&declared.virtual_network) {
             let state = State::GatewayIn { gateway, connection, packet };
-            return self.visit(state, place, packet, |walker, at| {
-                walker.hub_gateway_in(at, (gateway, hub), packet)
-            });
+            return self
+                .visit(state, place, packet, |walker, at| walker.hub_gateway_in(at, (gateway, hub), packet));
         }
         let Some(Entity::VirtualNetwork(vnet)) = topology.entity(&declared.virtual_network) else {
             let delivered = Disposition::Delivered(Place::VirtualNetwork(declared.virtual_network.clone()));

@@ -6,13 +6,13 @@ use std::sync::{Arc, OnceLock};
 
 use crate::analysis::{self, Finding, Transition};
 use crate::bgp::{DesignError, Engine};
-use crate::control_plane::{self, ControlPlane};
+use crate::control_plane::{self, ControlPlane, Via};
 use crate::fib::{self, Fib};
 use crate::model::{Change, ChangeError, Document, Entity, ResourceId, Topology, TopologyError};
 use crate::resolve::{
-    Answer, Explanation, Flow, FlowKey, Hosts, HubEffectiveRoute, Leg, MatchedRoute, NextHop, Pair,
-    PublicEdge, Question, ResolveError, Source, Start, TableDecision, Tunnel, Underlay, Underlays, World,
-    hub_effective_routes, is_platform_host, pair, underlay, walk,
+    Answer, Explanation, Flow, FlowKey, Hosts, HubEffectiveRoute, Leg, MatchedRoute, NextHop, Pair, Place,
+    Propagation, PublicEdge, Question, ResolveError, Source, Start, TableDecision, Tunnel, Underlay,
+    Underlays, World, hub_effective_routes, is_platform_host, pair, underlay, walk,
 };
 use crate::selection::{EffectiveRoutes, Handle, Selection, View};
 
@@ -228,16 +228,59 @@ impl Network {
     ) -> Result<Explanation, ResolveError> {
         let answer = self.resolve(source, destination)?;
         let mut decisions = Vec::new();
+        let mut propagations: Vec<Propagation> = Vec::new();
         for node in &answer.nodes {
-            let Some(table) = node.table else { continue };
             let asked = node.asked;
+            for (speaker, prefix) in self.speakers_asked(node.table, &node.hop.place, asked) {
+                let found = self.bgp().and_then(|engine| Propagation::of(engine, &speaker, &prefix));
+                propagations.extend(found.filter(|found| !propagations.contains(found)));
+            }
+            let Some(table) = node.table else { continue };
             let view = self.view(table);
             let winner = self.inner.fibs[table]
                 .longest_match(asked)
                 .map(|(prefix, code)| view.candidate(Handle::decode(code), prefix));
             decisions.push(TableDecision::new(node.hop.place.clone(), asked, winner, view.covering(asked)));
         }
-        Ok(Explanation { answer, decisions })
+        Ok(Explanation { answer, decisions, propagations })
+    }
+
+    /// The speakers whose routes a place follows towards an address, with the prefix that matches: of a table those that
+    /// offer the gateway route, of a router outside its own.
+    fn speakers_asked(
+        &self,
+        table: Option<usize>,
+        place: &Place,
+        asked: IpAddr,
+    ) -> Vec<(ResourceId, ipnet::IpNet)> {
+        let inner = &self.inner;
+        let document = inner.topology.document();
+        let Some(table) = table else {
+            let (Place::OnPremises(id), Some(engine)) = (place, self.bgp()) else { return Vec::new() };
+            let speaker = inner.plane.on_premises.speaker_of(id);
+            let best = speaker.and_then(|s| Some((s.clone(), engine.longest_match(s, asked)?.prefix)));
+            return best.into_iter().collect();
+        };
+        let Some((prefix, code)) = inner.fibs[table].longest_match(asked) else { return Vec::new() };
+        let (Handle::Gateway(route), Some(subscription)) =
+            (Handle::decode(code), inner.selection.tables[table].subscription)
+        else {
+            return Vec::new();
+        };
+        let domain = &inner.plane.domains[subscription.domain];
+        let members = &inner.selection.gateways[subscription.domain].routes[route as usize].members;
+        let mut speakers: Vec<(ResourceId, ipnet::IpNet)> = Vec::new();
+        for member in members {
+            let id = match &domain.offers[*member].via {
+                Via::ExpressRoute { gateway, .. } | Via::Vpn { gateway, .. } => {
+                    Some(&document.virtual_network_gateways[*gateway].id)
+                }
+                Via::RouteServer { .. } => domain.route_server.map(|r| &document.route_servers[r].id),
+                Via::Hub { hub, .. } => Some(&document.virtual_hubs[*hub].id),
+            };
+            speakers.extend(id.map(|id| (id.clone(), prefix)).filter(|s| !speakers.contains(s)));
+        }
+        speakers
     }
 
     /// The effective routes of a subnet, named by its id or the end of it, or by an interface or machine in it.

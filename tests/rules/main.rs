@@ -7,6 +7,7 @@ mod findings;
 mod hubs;
 mod hybrid_bgp;
 mod legs;
+mod route_server;
 mod seed_map;
 mod selection;
 mod vectors;

@@ -7,6 +7,7 @@ mod azure;
 mod edge;
 mod hub;
 mod hybrid;
+mod overlay;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -194,6 +195,10 @@ pub(super) enum State {
         /// As for [`State::Msee`].
         far: Option<usize>,
         reached: Option<usize>,
+        packet: Packet,
+    },
+    OwnTunnel {
+        nic: usize,
         packet: Packet,
     },
     Tunnel {

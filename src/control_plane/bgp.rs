@@ -28,7 +28,6 @@ pub(crate) struct Bgp {
     /// Where each speaker outside runs.
     pub(super) places: Vec<Place>,
     /// Speakers on appliances in Azure.
-    #[allow(dead_code, reason = "the walk asks for it next")]
     pub(super) appliances: Vec<(ResourceId, usize)>,
     /// The sessions that Azure has an end of.
     pub(super) wiring: Wiring,
@@ -306,7 +305,7 @@ impl Bgp {
     fn limit(&mut self, topology: &Topology) {
         let enforce = topology.document().knobs.limits == Limits::Enforce;
         loop {
-            let mut down = Vec::new();
+            let mut down: Vec<Vec<BgpChange>> = Vec::new();
             let mut found: Vec<Exceeded> = Vec::new();
             for session in &self.wiring.sessions {
                 let (over, families): (Over, &[AddressFamily]) = match &session.what {
@@ -325,10 +324,18 @@ impl Bgp {
                     let count = self.count(session, family, limit);
                     if count > limit {
                         found.push(Exceeded { over, family, count, limit });
-                        down.extend(self.carriers(session, over));
+                        down.push(self.carriers(session, over));
                     }
                 }
             }
+            // What a neighbour's lost session takes away does not count any more one step on.
+            if found.iter().any(|e| matches!(e.over, Over::Outside(_))) {
+                let (outside, rest): (Vec<_>, Vec<_>) =
+                    found.into_iter().zip(down).partition(|(e, _)| matches!(e.over, Over::Outside(_)));
+                drop(rest);
+                (found, down) = outside.into_iter().unzip();
+            }
+            let down: Vec<BgpChange> = down.into_iter().flatten().collect();
             self.exceeded.append(&mut found);
             // Every name is the engine's own.
             if !enforce || down.is_empty() || self.engine.apply(&down).is_err() {

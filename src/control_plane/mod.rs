@@ -20,7 +20,7 @@ use crate::rule::Rule;
 
 pub(crate) use azure::{msee, peer_addresses};
 pub(crate) use offers::converge;
-pub(crate) use on_premises::{ExitKind, OnPremises, RouterIx, Step};
+pub(crate) use on_premises::{ApplianceWay, ExitKind, OnPremises, RouterIx, Step};
 pub(crate) use scope::{is_default_route, is_private, is_private_address, same_region, same_tenant};
 
 /// Everything the control plane settles.

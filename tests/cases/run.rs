@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use azroute::Network;
-use azroute::model::{EffectiveRouteRow, NoneProfile, Topology};
+use azroute::model::{Document, EffectiveRouteRow, NoneProfile, Topology};
 use ipnet::IpNet;
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use super::rows;
 use super::schema::{Case, ExpectedAnswer, ExpectedTable, Given, OnPrem, Words, prefix, words_of};
 use super::steps::{Moment, moment};
 use super::tables;
-use super::translate::{Reading, Scene, translate};
+use super::translate::{Reading, Scene, Terms, translate};
 
 /// Routes that a source leaves out because a control plane made them, declared here.
 #[derive(Debug, Deserialize)]
@@ -28,6 +28,11 @@ pub(crate) struct Supplement {
     pub(crate) why: String,
     #[serde(default)]
     pub(crate) given: Given,
+    /// A document in place of what the case's words translate to, where they name places without addresses or links.
+    document: Option<Document>,
+    /// What the words of the case mean in that document.
+    #[serde(default)]
+    terms: Terms,
     /// Facts of the case that are told in words, said again as rows and outcomes.
     #[serde(default)]
     facts: Vec<Fact>,
@@ -165,6 +170,10 @@ impl Stage {
                 declared.extend(sites.flat_map(|s| s.announces.prefixes().chain(s.learns.prefixes())));
             }
         }
+        let stated = supplements.iter().filter(|s| s.case == case.id && s.document.is_some());
+        let stated = stated
+            .filter(|s| s.when.is_empty() || s.when.0.iter().any(|w| Some(&**w) == when))
+            .find_map(|s| s.document.clone().map(|document| (document, s.terms.clone())));
         let moment = match moment(&given, when) {
             // A phrase that only a supplement explains.
             Err(_) if told => moment(&given, None)?,
@@ -173,7 +182,12 @@ impl Stage {
         let remarks = moment.remarks.clone();
         let positions: Vec<&str> = case.expect.effective_routes.iter().map(|t| &*t.at).collect();
         let build = |moment: &Moment| {
-            let scene = translate(moment, &positions, reading);
+            let mut scene = translate(moment, &positions, reading);
+            if let Some((document, terms)) = &stated {
+                let knobs = scene.document.knobs.clone();
+                scene.document = Document { knobs, ..document.clone() };
+                scene.terms = terms.clone();
+            }
             let network = Topology::new(scene.document.clone())
                 .map_err(|e| e.to_string())
                 .and_then(|topology| Network::build(&topology).map_err(|e| e.to_string()));

@@ -6,6 +6,7 @@ mod encryption;
 mod findings;
 mod hybrid_bgp;
 mod legs;
+mod route_server;
 mod seed_map;
 mod selection;
 mod tables;

@@ -11,7 +11,7 @@ use super::{Packet, State, Walker};
 use crate::control_plane::{
     DomainOwner, ExitKind, Links, RouterIx, Step, Via, is_default_route, is_private_address,
 };
-use crate::model::{ConnectionType, Entity, LinkRole, LoadBalancerSku, PeeringType};
+use crate::model::{ConnectionType, Entity, GatewayType, LinkRole, LoadBalancerSku, PeeringType};
 use crate::rule::{Decision, Rule};
 use crate::selection::{Handle, LocalKind};
 
@@ -140,6 +140,9 @@ impl Walker<'_> {
                     let entry =
                         on_premises.connection_entry((c, &declared.id), &declared.peer, packet.destination());
                     if entry.is_empty() {
+                        if let Some(appliance) = on_premises.connection_appliance(walker.world.topology, c) {
+                            return Next::to(walker.into_appliance(appliance, packet));
+                        }
                         return Next::End(Disposition::OnPremises(declared.peer.clone()));
                     }
                     let tenant = walker.gateway_tenant(gateway);
@@ -296,7 +299,10 @@ impl Walker<'_> {
             let candidate = walker.view(table).candidate(handle, prefix);
             walker.follow_route(at, table, &candidate);
             match handle {
-                Handle::Gateway(route) => walker.transit(at, vnet, route as usize, connection, packet),
+                Handle::Gateway(route) => {
+                    let from = (gateway, connection);
+                    walker.transit(at, vnet, route as usize, from, packet)
+                }
                 Handle::Service(_) => walker.no_transit(at, vnet, Rule::SE_5),
                 Handle::Local(local) => {
                     let kind = walker.world.selection.tables[table].locals[local as usize].kind.clone();
@@ -354,13 +360,14 @@ impl Walker<'_> {
     }
 
     /// From one branch towards another: an appliance's injected route is followed; VPN to VPN passes where both run BGP
-    /// (VPN-6), but never a default route (FT-11); nothing else does (ER-14, COEX-4).
+    /// (VPN-6), VPN to ExpressRoute and back where a Route Server exchanges branches (ARS-5), but never a default route
+    /// (FT-11); nothing else does (ER-14, COEX-4).
     fn transit(
         &mut self,
         at: usize,
         vnet: usize,
         route: usize,
-        connection: Option<usize>,
+        (gateway, connection): (usize, Option<usize>),
         packet: Packet,
     ) -> Next {
         let plane = self.world.plane;
@@ -375,12 +382,18 @@ impl Walker<'_> {
                 declared.enable_bgp && declared.connection_type != ConnectionType::ExpressRoute
             })
         };
+        let exchanged = plane.domains[subscription.domain]
+            .route_server
+            .is_some_and(|r| document.route_servers[r].allow_branch_to_branch_traffic);
+        let from_vpn = document.virtual_network_gateways[gateway].gateway_type == GatewayType::Vpn;
         let members: Vec<usize> = self.world.selection.gateways[subscription.domain].routes[route]
             .members
             .iter()
             .copied()
             .filter(|o| match &offers[*o].via {
                 Via::RouteServer { .. } => true,
+                Via::ExpressRoute { .. } => exchanged && from_vpn,
+                Via::Vpn { .. } if !from_vpn => exchanged && !is_default_route(&offers[*o].prefix),
                 Via::Vpn { connection: out, .. } => {
                     bgp(connection)
                         && bgp(*out)

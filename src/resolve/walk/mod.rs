@@ -6,6 +6,7 @@
 mod azure;
 mod edge;
 mod hybrid;
+mod overlay;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -173,6 +174,10 @@ pub(super) enum State {
     Hub {
         hub: usize,
         offer: usize,
+        packet: Packet,
+    },
+    OwnTunnel {
+        nic: usize,
         packet: Packet,
     },
     Tunnel {

@@ -16,9 +16,9 @@ use crate::model::{
     Change, ChangeError, Document, Entity, LinkRole, PeeringType, ResourceId, Topology, TopologyError,
 };
 use crate::resolve::{
-    Answer, Explanation, Flow, FlowKey, Hosts, Leg, MatchedRoute, NextHop, Pair, Place, Propagation,
-    PublicEdge, Question, ResolveError, Source, Start, TableDecision, Tunnel, Underlay, Underlays, World,
-    is_platform_host, pair, underlay, walk,
+    Answer, Explanation, Flow, FlowKey, Hosts, HubEffectiveRoute, Leg, MatchedRoute, NextHop, Pair, Place,
+    Propagation, PublicEdge, Question, ResolveError, Source, Start, TableDecision, Tunnel, Underlay,
+    Underlays, World, hub_effective_routes, is_platform_host, pair, underlay, walk,
 };
 use crate::selection::{EffectiveRoutes, Handle, Selection, View};
 
@@ -395,6 +395,15 @@ impl Network {
 
     fn views(&self) -> Option<Views<'_>> {
         self.bgp().map(|engine| Views::new(&self.inner.topology, engine))
+    }
+
+    /// The effective routes of a table of a virtual hub, as `az network vhub get-effective-routes` prints them:
+    /// `defaultRouteTable`, or one that the hub declares. By prefix; `None` where there is no such hub or table.
+    pub fn hub_effective_routes(&self, hub: &ResourceId, table: &str) -> Option<Vec<HubEffectiveRoute>> {
+        match self.inner.topology.entity(hub)? {
+            Entity::Hub(hub) => hub_effective_routes(&self.inner.topology, &self.inner.plane, hub, table),
+            _ => None,
+        }
     }
 
     /// What is worth knowing about the design: limits, fail-open defaults, bypassed routes, … Sorted, computed once.

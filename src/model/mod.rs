@@ -10,6 +10,7 @@ mod document;
 mod effective_route;
 mod express_route;
 mod gateway;
+mod hub;
 mod id;
 mod knobs;
 mod nsg;
@@ -41,9 +42,12 @@ pub use express_route::{
     PeeringType, RouteFilter,
 };
 pub use gateway::{
-    BgpConnection, Connection, ConnectionType, GatewayType, HubRoutingPreference,
-    HubVirtualNetworkConnection, LearnedRoute, LocalNetworkGateway, RouteServer, VirtualHub,
-    VirtualNetworkGateway, VpnType,
+    BgpConnection, Connection, ConnectionType, GatewayType, HubRoutingPreference, LearnedRoute,
+    LocalNetworkGateway, RouteServer, VirtualNetworkGateway, VpnType,
+};
+pub use hub::{
+    HubBgpConnection, HubNextHop, HubRoute, HubRouteTable, HubVirtualNetworkConnection, Propagation,
+    RoutingIntent, StaticVnetRoute, VirtualHub, VnetLocalRouteOverride,
 };
 pub use id::{Date, DateError, ResourceId};
 pub use knobs::{

@@ -3,6 +3,8 @@
 mod documents;
 #[cfg(feature = "import")]
 mod exports;
+#[cfg(feature = "import")]
+mod hubs;
 #[cfg(feature = "mrt")]
 mod mrt;
 #[cfg(feature = "import")]

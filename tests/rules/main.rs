@@ -4,6 +4,7 @@ mod bandwidth;
 mod coverage;
 mod encryption;
 mod findings;
+mod hubs;
 mod hybrid_bgp;
 mod legs;
 mod route_server;

@@ -19,7 +19,7 @@ use ipnet::IpNet;
 use crate::model::{Advertisement, Asn, HubRoutingPreference, LinkRole, PeeringType, ResourceId};
 use crate::rule::Rule;
 
-pub(crate) use azure::{HubKind, HubWay, hub_of};
+pub(crate) use azure::{HubKind, HubWay, hub_of, msee, peer_addresses};
 pub(crate) use hub_tables::{HubMember, HubRoutes, HubRow, by_connection};
 pub(crate) use offers::converge;
 pub(crate) use on_premises::{ApplianceWay, ExitKind, OnPremises, RouterIx, Step};

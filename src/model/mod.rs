@@ -18,6 +18,7 @@ mod on_premises;
 mod route_table;
 #[cfg(feature = "schema")]
 mod schema;
+pub mod tables;
 mod topology;
 mod vnet;
 

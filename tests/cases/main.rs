@@ -13,6 +13,7 @@ mod rows;
 mod run;
 mod schema;
 mod steps;
+mod tables;
 mod translate;
 
 use std::fmt::Write as _;

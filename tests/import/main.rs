@@ -11,3 +11,7 @@ mod mrt;
 mod real;
 #[cfg(all(feature = "schema", feature = "testing"))]
 mod schema;
+#[cfg(feature = "import")]
+mod table_rows;
+#[cfg(feature = "import")]
+mod tables;

@@ -10,5 +10,6 @@ mod legs;
 mod route_server;
 mod seed_map;
 mod selection;
+mod tables;
 mod vectors;
 mod walk;

@@ -35,7 +35,8 @@ use crate::model::{LinkRole, PeeringType, ResourceId};
 pub(super) use hub::Hubs;
 pub(crate) use hub::{HubWay, hub_of};
 pub(crate) use hub_policies::{HubKind, HubMarks};
-pub(super) use speakers::{Azure, peer_addresses, session_id};
+pub(crate) use speakers::peer_addresses;
+pub(super) use speakers::{Azure, session_id};
 
 /// A session that Azure has an end of.
 #[derive(Clone, Debug)]

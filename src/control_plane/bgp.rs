@@ -104,7 +104,8 @@ pub(super) fn converge(topology: &Topology, azure: &Azure<'_>) -> Result<Option<
         };
         let Some(over) = known.get(&azure_side.speaker).copied() else {
             let reason = format_args!(
-                "`{}` is neither a BGP speaker, nor a link of a circuit's peering, nor a VPN connection, nor a Route Server",
+                "`{}` is neither a BGP speaker, nor a link of a circuit's peering, nor a VPN connection, nor a Route Server, \
+                 nor a BGP connection of a hub",
                 azure_side.speaker
             );
             problems.push(DesignProblem::new(&session.id, "speaker", reason));
@@ -146,7 +147,7 @@ fn attach(
     wiring: &mut Wiring,
 ) {
     // An end that is not there (a peering that is off, a gateway without BGP) leaves the speaker outside alone.
-    let Some((mut end, up, carried)) = azure.end(design, over) else { return };
+    let Some((mut end, up, carried)) = azure.end(design, wiring, over) else { return };
     if !azure_side.addresses.is_empty() {
         end.addresses.clone_from(&azure_side.addresses);
     }
@@ -165,9 +166,15 @@ fn attach(
     }
 }
 
-/// The customer's addresses on a circuit's link (ER-2).
+/// The customer's addresses on a circuit's link (ER-2), and of an appliance that peers with a hub.
 fn customer_addresses(topology: &Topology, over: LearnedOver) -> Vec<std::net::IpAddr> {
-    let LearnedOver::Circuit(c, peering, link) = over else { return Vec::new() };
+    let (c, peering, link) = match over {
+        LearnedOver::Circuit(c, peering, link) => (c, peering, link),
+        LearnedOver::HubPeer(h, peer) => {
+            return vec![topology.document().virtual_hubs[h].bgp_connections[peer].peer_ip];
+        }
+        _ => return Vec::new(),
+    };
     let circuit = &topology.document().express_route_circuits[c];
     let addresses = circuit.peering(peering).map(|p| azure::peer_addresses(p, link));
     addresses.into_iter().flatten().map(|(customer, _)| customer).collect()
@@ -295,6 +302,11 @@ fn azure_ends(topology: &Topology) -> HashMap<ResourceId, LearnedOver> {
     for (r, server) in document.route_servers.iter().enumerate() {
         ends.insert(server.id.clone(), LearnedOver::RouteServer(r));
     }
+    for (h, hub) in document.virtual_hubs.iter().enumerate() {
+        for (b, peer) in hub.bgp_connections.iter().enumerate() {
+            ends.insert(hub.bgp_connection_id(&peer.name), LearnedOver::HubPeer(h, b));
+        }
+    }
     ends
 }
 
@@ -392,7 +404,7 @@ impl Bgp {
             LearnedOver::Connection(n) => {
                 (document.connections[n].id.clone(), PeeringType::AzurePrivatePeering, None)
             }
-            LearnedOver::RouteServer(_) => return Vec::new(),
+            LearnedOver::RouteServer(_) | LearnedOver::HubPeer(..) => return Vec::new(),
         };
         let mut by_path: BTreeMap<AsPath, Vec<IpNet>> = BTreeMap::new();
         for route in self.engine.adj_rib_in(&session.id, &session.speaker, Stage::PostPolicy) {
@@ -522,6 +534,7 @@ fn limit_of(topology: &Topology, over: Over, family: AddressFamily) -> usize {
         }
         Over::Outside(LearnedOver::Connection(_)) => limits::VPN_PREFIXES,
         Over::Outside(LearnedOver::RouteServer(_)) => limits::ROUTE_SERVER_ROUTES,
+        Over::Outside(LearnedOver::HubPeer(..)) => usize::MAX,
         Over::Connection(_) => limits::advertised_prefixes(ipv6),
     }
 }

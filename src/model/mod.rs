@@ -10,6 +10,7 @@ mod document;
 mod effective_route;
 mod express_route;
 mod gateway;
+mod hub;
 mod id;
 mod knobs;
 pub mod limits;
@@ -18,6 +19,7 @@ mod on_premises;
 mod route_table;
 #[cfg(feature = "schema")]
 mod schema;
+pub mod tables;
 mod topology;
 mod vnet;
 
@@ -41,9 +43,12 @@ pub use express_route::{
     MICROSOFT_365_COMMUNITIES, PeeringType, RouteFilter,
 };
 pub use gateway::{
-    BgpConnection, Connection, ConnectionType, GatewayType, HubRoutingPreference,
-    HubVirtualNetworkConnection, LearnedRoute, LocalNetworkGateway, RouteServer, VirtualHub,
-    VirtualNetworkGateway, VpnType,
+    BgpConnection, Connection, ConnectionType, GatewayType, HubRoutingPreference, LearnedRoute,
+    LocalNetworkGateway, RouteServer, VirtualNetworkGateway, VpnType,
+};
+pub use hub::{
+    HubBgpConnection, HubNextHop, HubRoute, HubRouteTable, HubVirtualNetworkConnection, Propagation,
+    RoutingIntent, StaticVnetRoute, VirtualHub, VnetLocalRouteOverride,
 };
 pub use id::{Date, DateError, ResourceId};
 pub use knobs::{

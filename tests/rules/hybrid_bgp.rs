@@ -180,7 +180,7 @@ fn sessions_must_end_somewhere() {
     assert_eq!(
         error,
         "`primary`: speaker: `er1/peerings/AzurePrivatePeering/links/third` is neither a BGP speaker, nor a link of a \
-         circuit's peering, nor a VPN connection, nor a Route Server"
+         circuit's peering, nor a VPN connection, nor a Route Server, nor a BGP connection of a hub"
     );
     let lost = DATACENTRE.replace("router = \"dc/routers/r1\"", "router = \"dc/routers/r9\"");
     let error = Network::build(&Topology::new(document(&lost)).unwrap()).unwrap_err().to_string();

@@ -13,7 +13,7 @@ pub(crate) fn refuses(over: LearnedOver, asn: Asn) -> bool {
     asn.is_reserved_by_azure()
         || match over {
             LearnedOver::Circuit(..) => asn.0 == 65_516,
-            LearnedOver::Connection(_) => false,
+            LearnedOver::Connection(_) | LearnedOver::HubPeer(..) => false,
             LearnedOver::RouteServer(_) => asn.0 > 65_535,
         }
 }
@@ -24,7 +24,7 @@ pub(super) fn configured(topology: &Topology, over: LearnedOver) -> Option<Asn> 
     match over {
         LearnedOver::Circuit(c, peering, _) => document.express_route_circuits[c].peering(peering)?.peer_asn,
         LearnedOver::Connection(n) => topology.local_network_gateway(&document.connections[n].peer)?.asn,
-        LearnedOver::RouteServer(_) => None,
+        LearnedOver::RouteServer(_) | LearnedOver::HubPeer(..) => None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod circuits;
 mod domains;
+mod hubs;
 mod microsoft;
 mod refused;
 mod servers;
@@ -14,6 +15,7 @@ use ipnet::IpNet;
 
 use super::azure::Azure;
 use super::bgp::{self, Bgp, Over};
+use super::hub_tables;
 use super::on_premises;
 use super::scope::same_tenant;
 use super::{ControlPlane, DomainOwner, Event, EventKind, LearnedOver, Offer, Via};
@@ -51,10 +53,14 @@ pub(crate) fn converge(topology: &Topology) -> Result<ControlPlane, DesignError>
     }
     let gateways = &document.virtual_network_gateways;
     plane.printed_next_hops = gateways.iter().map(|gateway| build.printed_next_hops(gateway)).collect();
+    plane.hubs = hub_tables::build(topology, bgp.as_ref());
     for at in 0..plane.domains.len() {
         let offers = match plane.domains[at].owner {
             DomainOwner::VirtualNetwork(_) => build.gateway_offers(bgp.as_ref(), &plane, at),
-            DomainOwner::Hub(hub) => build.hub_offers(hub),
+            DomainOwner::Hub(hub) => {
+                let table = plane.domains[at].table.clone();
+                build.hub_offers(&plane, hub, table.as_deref())
+            }
         };
         plane.domains[at].offers = offers;
     }
@@ -148,6 +154,11 @@ impl<'t> Builder<'t> {
                 Over::Outside(LearnedOver::RouteServer(r)) => {
                     let id = &document.route_servers[r].id;
                     (id, Rule::ARS_12, "from one peer".to_owned(), "the BGP session is down".to_owned())
+                }
+                // No document tells a limit: none is ever exceeded.
+                Over::Outside(LearnedOver::HubPeer(h, _)) => {
+                    let id = &document.virtual_hubs[h].id;
+                    (id, Rule::VWAN_16, "from one peer".to_owned(), "the BGP session is down".to_owned())
                 }
                 Over::Connection(n) => {
                     let id = &document.connections[n].id;

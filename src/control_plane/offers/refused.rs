@@ -16,6 +16,7 @@ impl Builder<'_> {
                     (&document.express_route_circuits[*c].id, what)
                 }
                 LearnedOver::Connection(n) => (&document.connections[*n].id, "the BGP session".to_owned()),
+                LearnedOver::HubPeer(h, _) => (&document.virtual_hubs[*h].id, "a BGP session".to_owned()),
                 LearnedOver::RouteServer(r) => (&document.route_servers[*r].id, "a BGP session".to_owned()),
             };
             let detail = format!("{what} stays down: the other end's number {asn} is not accepted");

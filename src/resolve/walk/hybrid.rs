@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use super::super::answer::{Disposition, DropReason, Next, Place};
 use super::super::encryption::Tunnel;
 use super::super::public::EdgeWay;
+use super::hub::HubEntry;
 use super::{Packet, State, Walker};
 use crate::control_plane::{
     DomainOwner, ExitKind, Links, RouterIx, Step, Via, is_default_route, is_private_address,
@@ -40,7 +41,7 @@ impl Walker<'_> {
                 (0, Some(gateway_id(*gateway)), connection, far.map(gateway_id), None)
             }
             Via::RouteServer { next_hop } => (1, None, None, None, Some(*next_hop)),
-            Via::Hub { hub, vnet, connection } => {
+            Via::Hub { hub, vnet, connection, .. } => {
                 let vnet = vnet.map(|v| document.virtual_networks[v].id.clone());
                 (2, Some(document.virtual_hubs[*hub].id.clone()), connection.clone(), vnet, None)
             }
@@ -70,7 +71,11 @@ impl Walker<'_> {
                 self.decide(at, Decision::stated(Rule::ARS_2));
                 self.appliance(at, vnet, next_hop, check, packet)
             }
-            Via::Hub { hub, vnet: target, connection } => {
+            Via::Hub { hub, table: Some(table), .. } => {
+                let entry = HubEntry { table: Some(table), inspected: false, from_circuit: false };
+                Next::to(self.hub_router(hub, entry, packet))
+            }
+            Via::Hub { hub, table: None, vnet: target, connection } => {
                 let id = self.world.topology.document().virtual_hubs[hub].id.clone();
                 let place = Place::Hub(id.clone());
                 Next::to(self.visit(State::Hub { hub, offer, packet }, place, packet, |walker, at| {
@@ -155,7 +160,7 @@ impl Walker<'_> {
 
     /// Over the links of a circuit's private peering, to another gateway on it, over Global Reach to another circuit, or
     /// to the customer's edge (WALK-17).
-    fn over_circuit(
+    pub(super) fn over_circuit(
         &mut self,
         at: usize,
         circuit: usize,
@@ -285,6 +290,11 @@ impl Walker<'_> {
         let document = topology.document();
         let declared = &document.virtual_network_gateways[gateway];
         let place = Place::Gateway(declared.id.clone());
+        if let Some(Entity::Hub(hub)) = topology.entity(&declared.virtual_network) {
+            let state = State::GatewayIn { gateway, connection, packet };
+            return self
+                .visit(state, place, packet, |walker, at| walker.hub_gateway_in(at, (gateway, hub), packet));
+        }
         let Some(Entity::VirtualNetwork(vnet)) = topology.entity(&declared.virtual_network) else {
             let delivered = Disposition::Delivered(Place::VirtualNetwork(declared.virtual_network.clone()));
             return self.end(place, packet, delivered, &[Decision::stated(Rule::SYS_16)]);

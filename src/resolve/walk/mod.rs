@@ -5,6 +5,7 @@
 
 mod azure;
 mod edge;
+mod hub;
 mod hybrid;
 mod overlay;
 
@@ -174,6 +175,26 @@ pub(super) enum State {
     Hub {
         hub: usize,
         offer: usize,
+        packet: Packet,
+    },
+    HubRouter {
+        hub: usize,
+        entry: hub::HubEntry,
+        packet: Packet,
+    },
+    HubFirewall {
+        hub: usize,
+        entry: hub::HubEntry,
+        packet: Packet,
+    },
+    HubGateway {
+        connection: usize,
+        /// The links of a circuit that lead on; of a VPN connection neither.
+        primary: bool,
+        secondary: bool,
+        /// As for [`State::Msee`].
+        far: Option<usize>,
+        reached: Option<usize>,
         packet: Packet,
     },
     OwnTunnel {

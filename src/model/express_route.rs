@@ -71,6 +71,11 @@ impl ExpressRouteCircuit {
         self.peerings.iter().find(|p| p.peering_type == peering_type && p.enabled)
     }
 
+    /// The id of Azure's end of a link of one of its peerings, as BGP sessions name it.
+    pub(crate) fn end_id(&self, peering: PeeringType, link: LinkRole) -> ResourceId {
+        self.id.child("peerings", peering.as_str()).child("links", link.as_str())
+    }
+
     /// One of its links.
     pub fn link(&self, role: LinkRole) -> &CircuitLink {
         match role {

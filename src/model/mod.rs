@@ -8,7 +8,9 @@ mod builder;
 mod compute;
 mod document;
 mod effective_route;
+mod element;
 mod express_route;
+mod failure;
 mod gateway;
 mod id;
 mod knobs;
@@ -35,10 +37,12 @@ pub use compute::{
 pub(crate) use document::LISTS;
 pub use document::{Change, ChangeError, Document, Resource, SCHEMA_VERSION, Tenant};
 pub use effective_route::{EffectiveNextHopType, EffectiveRouteRow, RouteSource, RouteState};
+pub use element::{Element, ElementError};
 pub use express_route::{
     BgpServiceCommunity, CircuitLink, CircuitPeering, CircuitSkuTier, ExpressRouteCircuit, LinkRole,
     PeeringType, RouteFilter,
 };
+pub(crate) use failure::is_of_sessions;
 pub use gateway::{
     BgpConnection, Connection, ConnectionType, GatewayType, HubRoutingPreference,
     HubVirtualNetworkConnection, LearnedRoute, LocalNetworkGateway, RouteServer, VirtualHub,

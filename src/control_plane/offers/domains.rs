@@ -1,6 +1,7 @@
 //! Where gateway routes come from, and which networks take them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::super::scope::same_region;
 use super::super::{ControlPlane, Domain, DomainOwner, Subscription, Transit};
@@ -23,7 +24,8 @@ impl Builder<'_> {
             vpn: Vec::new(),
             preference: HubRoutingPreference::default(),
             transit: Transit::Allowed,
-            offers: Vec::new(),
+            offers: Arc::default(),
+            events: Vec::new(),
         };
         for (g, gateway) in document.virtual_network_gateways.iter().enumerate() {
             let Some(v) = vnet_of(&gateway.virtual_network) else { continue };
@@ -64,7 +66,8 @@ impl Builder<'_> {
                     vpn,
                     preference: domain.preference,
                     transit: Transit::Only,
-                    offers: Vec::new(),
+                    offers: Arc::default(),
+                    events: Vec::new(),
                 };
                 plane.domains.push(transit);
             }
@@ -78,7 +81,8 @@ impl Builder<'_> {
                 vpn: Vec::new(),
                 preference: document.virtual_hubs[h].hub_routing_preference,
                 transit: Transit::Never,
-                offers: Vec::new(),
+                offers: Arc::default(),
+                events: Vec::new(),
             });
         }
     }

@@ -312,7 +312,7 @@ fn azure_ends(topology: &Topology) -> HashMap<ResourceId, LearnedOver> {
 }
 
 impl Bgp {
-    /// BGP after failures that take sessions and links and leave every announcement (`is_of_sessions`), told to an engine
+    /// BGP after failures that take sessions and links and leave every announcement (`are_of_sessions`), told to an engine
     /// that has converged. `None` where that would not be what a new one comes to.
     pub(super) fn after(&self, topology: &Topology, elements: &[Element]) -> Option<Self> {
         let document = topology.document();

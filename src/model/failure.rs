@@ -31,9 +31,9 @@ impl Topology {
     }
 }
 
-/// Whether a failure leaves every speaker and all that it announces in place: sessions and links go, nothing else.
-pub(crate) fn is_of_sessions(topology: &Topology, element: &Element) -> bool {
-    match element {
+/// Whether failures leave every speaker and all that it announces in place: sessions and links go, nothing else.
+pub(crate) fn are_of_sessions(topology: &Topology, elements: &[Element]) -> bool {
+    elements.iter().all(|element| match element {
         Element::CircuitLink { .. } | Element::Circuit(_) | Element::Session(_) | Element::Link(_) => true,
         Element::Connection(id) => match topology.entity(id) {
             // What a VPN connection leads to the gateway tells others by itself (VPN-3).
@@ -43,9 +43,12 @@ pub(crate) fn is_of_sessions(topology: &Topology, element: &Element) -> bool {
             }
             _ => false,
         },
-        Element::GatewayInstance { .. } => true,
+        Element::GatewayInstance { gateway, instance } => {
+            let other = Element::GatewayInstance { gateway: gateway.clone(), instance: 1 - instance.min(&1) };
+            !elements.contains(&other)
+        }
         _ => false,
-    }
+    })
 }
 
 struct Failing<'t> {

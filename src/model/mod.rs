@@ -42,7 +42,7 @@ pub use express_route::{
     BgpServiceCommunity, CircuitLink, CircuitPeering, CircuitSkuTier, ExpressRouteCircuit, LinkRole,
     PeeringType, RouteFilter,
 };
-pub(crate) use failure::is_of_sessions;
+pub(crate) use failure::are_of_sessions;
 pub use gateway::{
     BgpConnection, Connection, ConnectionType, GatewayType, HubRoutingPreference,
     HubVirtualNetworkConnection, LearnedRoute, LocalNetworkGateway, RouteServer, VirtualHub,

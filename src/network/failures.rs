@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::{Inner, Network, NetworkError, compile};
 use crate::control_plane::{self, Before};
-use crate::model::{Element, ElementError, Topology, is_of_sessions};
+use crate::model::{Element, ElementError, Topology, are_of_sessions};
 use crate::resolve::{Hosts, Underlays};
 use crate::selection::Selection;
 
@@ -91,7 +91,7 @@ impl Network {
                 (selection, fibs)
             }
         };
-        let hosts = match elements.iter().all(|element| is_of_sessions(&topology, element)) {
+        let hosts = match are_of_sessions(&topology, &elements) {
             true => Arc::clone(&before.hosts),
             false => Arc::new(Hosts::new(&topology)),
         };

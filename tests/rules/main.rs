@@ -3,6 +3,7 @@
 mod bandwidth;
 mod coverage;
 mod encryption;
+mod failures;
 mod findings;
 mod hybrid_bgp;
 mod legs;

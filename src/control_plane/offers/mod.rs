@@ -20,7 +20,7 @@ use super::{ControlPlane, DomainOwner, Event, EventKind, LearnedOver, Offer, Via
 use crate::bgp::DesignError;
 use crate::model::{
     Connection, ConnectionType, CrossTenantLinks, Element, Entity, ExpressRouteCircuit, GatewayType, Limits,
-    PeeringType, ResourceId, Topology, VirtualNetworkGateway, is_of_sessions,
+    PeeringType, ResourceId, Topology, VirtualNetworkGateway, are_of_sessions,
 };
 use crate::rule::Rule;
 
@@ -52,7 +52,7 @@ fn settle(topology: &Topology, before: Option<&Before<'_>>) -> Result<ControlPla
     let mut build = Builder::new(topology);
     let mut plane = ControlPlane::default();
     // Failures of sessions leave who serves whom, and what is announced: BGP runs on.
-    let running = before.filter(|b| b.elements.iter().all(|e| is_of_sessions(topology, e)));
+    let running = before.filter(|b| are_of_sessions(topology, b.elements));
     let going_on = running.and_then(|b| Some((b.plane, b.plane.on_premises.bgp.as_ref()?)));
     let after = going_on.and_then(|(plane, bgp)| Some((plane, bgp, bgp.after(topology, running?.elements)?)));
     let (bgp, unchanged) = match after {

@@ -26,7 +26,8 @@ fn design() -> Document {
 /// Rows and next hops of some subnets, over both.
 fn compare(without: &Network, rebuilt: &Network, document: &Document) -> usize {
     let addresses = generate::addresses(document, 256, 3);
-    let subnets = document.virtual_networks.iter().flat_map(|v| v.subnets.iter().map(|s| v.subnet_id(&s.name)));
+    let subnets =
+        document.virtual_networks.iter().flat_map(|v| v.subnets.iter().map(|s| v.subnet_id(&s.name)));
     let subnets: Vec<ResourceId> = subnets.step_by(1_009).collect();
     let mut compared = 0;
     for subnet in &subnets {
@@ -58,7 +59,9 @@ fn failures(c: &mut Criterion) {
         println!("without {element}: {:.1} ms", took.as_secs_f64() * 1_000.0);
     }
     let mut group = c.benchmark_group("failures");
-    group.bench_function("rebuild", |b| b.iter(|| network.apply(black_box(std::slice::from_ref(&change))).unwrap()));
+    group.bench_function("rebuild", |b| {
+        b.iter(|| network.apply(black_box(std::slice::from_ref(&change))).unwrap())
+    });
     group.bench_function("without one link", |b| {
         b.iter(|| network.without(black_box(std::slice::from_ref(&link))).unwrap());
     });

@@ -6,17 +6,22 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
-use crate::analysis::{self, Finding, Transition};
+use crate::analysis::{self, Finding, TableError, Transition, Views};
 use crate::bgp::{DesignError, Engine};
-use crate::control_plane::{self, ControlPlane};
+use crate::control_plane::{self, ControlPlane, Via};
 use crate::fib::{self, Fib};
+use crate::model::tables::{
+    BgpPeerStatusListResult, ExpressRouteCircuitsRoutesTableListResult,
+    ExpressRouteCircuitsRoutesTableSummaryListResult, GatewayRouteListResult, PeerRouteList,
+};
 use crate::model::{
-    Change, ChangeError, Document, ElementError, Entity, ResourceId, Topology, TopologyError,
+    Change, ChangeError, Document, ElementError, Entity, LinkRole, PeeringType, ResourceId, Topology,
+    TopologyError,
 };
 use crate::resolve::{
-    Answer, Explanation, Flow, FlowKey, Hosts, Leg, MatchedRoute, NextHop, Pair, PublicEdge, Question,
-    ResolveError, Source, Start, TableDecision, Tunnel, Underlay, Underlays, World, is_platform_host, pair,
-    underlay, walk,
+    Answer, Explanation, Flow, FlowKey, Hosts, HubEffectiveRoute, Leg, MatchedRoute, NextHop, Pair, Place,
+    Propagation, PublicEdge, Question, ResolveError, Source, Start, TableDecision, Tunnel, Underlay,
+    Underlays, World, hub_effective_routes, is_platform_host, pair, underlay, walk,
 };
 use crate::selection::{EffectiveRoutes, Handle, Selection, View};
 use failures::Failed;
@@ -244,16 +249,59 @@ impl Network {
     ) -> Result<Explanation, ResolveError> {
         let answer = self.resolve(source, destination)?;
         let mut decisions = Vec::new();
+        let mut propagations: Vec<Propagation> = Vec::new();
         for node in &answer.nodes {
-            let Some(table) = node.table else { continue };
             let asked = node.asked;
+            for (speaker, prefix) in self.speakers_asked(node.table, &node.hop.place, asked) {
+                let found = self.bgp().and_then(|engine| Propagation::of(engine, &speaker, &prefix));
+                propagations.extend(found.filter(|found| !propagations.contains(found)));
+            }
+            let Some(table) = node.table else { continue };
             let view = self.view(table);
             let winner = self.inner.fibs[table]
                 .longest_match(asked)
                 .map(|(prefix, code)| view.candidate(Handle::decode(code), prefix));
             decisions.push(TableDecision::new(node.hop.place.clone(), asked, winner, view.covering(asked)));
         }
-        Ok(Explanation { answer, decisions })
+        Ok(Explanation { answer, decisions, propagations })
+    }
+
+    /// The speakers whose routes a place follows towards an address, with the prefix that matches: of a table those that
+    /// offer the gateway route, of a router outside its own.
+    fn speakers_asked(
+        &self,
+        table: Option<usize>,
+        place: &Place,
+        asked: IpAddr,
+    ) -> Vec<(ResourceId, ipnet::IpNet)> {
+        let inner = &self.inner;
+        let document = inner.topology.document();
+        let Some(table) = table else {
+            let (Place::OnPremises(id), Some(engine)) = (place, self.bgp()) else { return Vec::new() };
+            let speaker = inner.plane.on_premises.speaker_of(id);
+            let best = speaker.and_then(|s| Some((s.clone(), engine.longest_match(s, asked)?.prefix)));
+            return best.into_iter().collect();
+        };
+        let Some((prefix, code)) = inner.fibs[table].longest_match(asked) else { return Vec::new() };
+        let (Handle::Gateway(route), Some(subscription)) =
+            (Handle::decode(code), inner.selection.tables[table].subscription)
+        else {
+            return Vec::new();
+        };
+        let domain = &inner.plane.domains[subscription.domain];
+        let members = &inner.selection.gateways[subscription.domain].routes[route as usize].members;
+        let mut speakers: Vec<(ResourceId, ipnet::IpNet)> = Vec::new();
+        for member in members {
+            let id = match &domain.offers[*member].via {
+                Via::ExpressRoute { gateway, .. } | Via::Vpn { gateway, .. } => {
+                    Some(&document.virtual_network_gateways[*gateway].id)
+                }
+                Via::RouteServer { .. } => domain.route_server.map(|r| &document.route_servers[r].id),
+                Via::Hub { hub, .. } => Some(&document.virtual_hubs[*hub].id),
+            };
+            speakers.extend(id.map(|id| (id.clone(), prefix)).filter(|s| !speakers.contains(s)));
+        }
+        speakers
     }
 
     /// The effective routes of a subnet, named by its id or the end of it, or by an interface or machine in it.
@@ -265,6 +313,112 @@ impl Network {
         let network = &self.inner.topology.document().virtual_networks[vnet];
         let id = network.subnet_id(&network.subnets[at].name);
         Ok(self.view(self.inner.selection.of_subnet[vnet][at]).effective_routes(id))
+    }
+
+    /// The route table of one link of a circuit's peering, as `az network express-route list-route-tables` prints it:
+    /// every route that Microsoft's edge router has, the best of a prefix first. The next hop is the customer's address
+    /// on the link (ER-2), or each instance of a gateway, where they are declared.
+    ///
+    /// # Errors
+    /// An unknown or ambiguous name, or a peering that is not there or not enabled.
+    pub fn circuit_route_table(
+        &self,
+        circuit: &ResourceId,
+        peering: PeeringType,
+        link: LinkRole,
+    ) -> Result<ExpressRouteCircuitsRoutesTableListResult, TableError> {
+        match self.views() {
+            Some(views) => views.circuit(circuit, peering, link),
+            None => Err(TableError::Unknown { kind: "circuit", name: circuit.clone() }),
+        }
+    }
+
+    /// The neighbours of one link of a circuit's peering, as `az network express-route list-route-tables-summary` prints
+    /// them. How long a session has been up is not known; one that is down says `Idle`.
+    ///
+    /// # Errors
+    /// As [`circuit_route_table`](Self::circuit_route_table).
+    pub fn circuit_route_table_summary(
+        &self,
+        circuit: &ResourceId,
+        peering: PeeringType,
+        link: LinkRole,
+    ) -> Result<ExpressRouteCircuitsRoutesTableSummaryListResult, TableError> {
+        match self.views() {
+            Some(views) => views.circuit_summary(circuit, peering, link),
+            None => Err(TableError::Unknown { kind: "circuit", name: circuit.clone() }),
+        }
+    }
+
+    /// The routes of a gateway or Route Server, as `list-learned-routes` prints them: of a gateway all that it has, its
+    /// own networks and static prefixes included, once for each instance whose address is declared; of a Route Server
+    /// what appliances told it. An instance's copies of what its twin has are not repeated.
+    ///
+    /// # Errors
+    /// An unknown or ambiguous name, or a gateway that does not speak BGP (VPN-1).
+    pub fn learned_routes(&self, speaker: &ResourceId) -> Result<GatewayRouteListResult, TableError> {
+        match self.views() {
+            Some(views) => views.learned(speaker),
+            None => Err(no_speaker(speaker)),
+        }
+    }
+
+    /// The routes that a Route Server learned from one peer, by instance, as `az network routeserver peering
+    /// list-learned-routes` prints them. The peer is named by its peering, its address or its speaker.
+    ///
+    /// # Errors
+    /// An unknown or ambiguous name, or a peer that it does not have.
+    pub fn peer_learned_routes(
+        &self,
+        route_server: &ResourceId,
+        peer: &str,
+    ) -> Result<PeerRouteList, TableError> {
+        match self.views() {
+            Some(views) => views.learned_from_peer(route_server, peer),
+            None => Err(TableError::Unknown { kind: "Route Server", name: route_server.clone() }),
+        }
+    }
+
+    /// The routes that a gateway or Route Server advertises to one peer, as `list-advertised-routes --peer` prints them.
+    /// The peer is named by its address, or by the id or name of its speaker, session, connection or local network
+    /// gateway.
+    ///
+    /// # Errors
+    /// An unknown or ambiguous name, a gateway that does not speak BGP, or a peer that it does not have.
+    pub fn advertised_routes(
+        &self,
+        speaker: &ResourceId,
+        peer: &str,
+    ) -> Result<GatewayRouteListResult, TableError> {
+        match self.views() {
+            Some(views) => views.advertised(speaker, peer),
+            None => Err(no_speaker(speaker)),
+        }
+    }
+
+    /// The BGP peers of a gateway or Route Server, as `az network vnet-gateway list-bgp-peer-status` prints them, without
+    /// durations and counts of messages.
+    ///
+    /// # Errors
+    /// As [`learned_routes`](Self::learned_routes).
+    pub fn bgp_peer_status(&self, speaker: &ResourceId) -> Result<BgpPeerStatusListResult, TableError> {
+        match self.views() {
+            Some(views) => views.peer_status(speaker),
+            None => Err(no_speaker(speaker)),
+        }
+    }
+
+    fn views(&self) -> Option<Views<'_>> {
+        self.bgp().map(|engine| Views::new(&self.inner.topology, engine))
+    }
+
+    /// The effective routes of a table of a virtual hub, as `az network vhub get-effective-routes` prints them:
+    /// `defaultRouteTable`, or one that the hub declares. By prefix; `None` where there is no such hub or table.
+    pub fn hub_effective_routes(&self, hub: &ResourceId, table: &str) -> Option<Vec<HubEffectiveRoute>> {
+        match self.inner.topology.entity(hub)? {
+            Entity::Hub(hub) => hub_effective_routes(&self.inner.topology, &self.inner.plane, hub, table),
+            _ => None,
+        }
     }
 
     /// What is worth knowing about the design: limits, fail-open defaults, bypassed routes, … Sorted, computed once.
@@ -328,6 +482,10 @@ impl Network {
             table: &inner.selection.tables[table],
         }
     }
+}
+
+fn no_speaker(name: &ResourceId) -> TableError {
+    TableError::Unknown { kind: "gateway or Route Server", name: name.clone() }
 }
 
 fn flow_key(flow: &Flow) -> FlowKey {

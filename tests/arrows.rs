@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("control_plane", &["model", "bgp", "rule", "prefix_table"]),
     ("selection", &["model", "control_plane", "rule", "prefix_table"]),
     ("fib", &["prefix_table"]),
-    ("resolve", &["model", "control_plane", "selection", "fib", "rule", "prefix_table"]),
+    ("resolve", &["model", "bgp", "control_plane", "selection", "fib", "rule", "prefix_table"]),
     ("analysis", &["model", "bgp", "control_plane", "selection", "fib", "resolve", "rule", "prefix_table"]),
     ("import", &["model"]),
     (

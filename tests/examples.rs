@@ -332,6 +332,35 @@ fn effective_routes_have_azures_columns() {
 }
 
 #[test]
+fn learned_routes_are_printed_and_compared() {
+    let all = prints("learned_routes", &[]);
+    for line in [
+        "10.100.0.0/16           EBgp                 12076-65010",
+        "10.100.0.0/16  192.168.254.1          0       65010 i",
+    ] {
+        assert!(all.lines().any(|found| found == line), "{line}\n{all}");
+    }
+    let table = prints("learned_routes", &["-o", "table", "vgw-vpn-hub"]);
+    assert!(
+        table.starts_with("Network        NextHop  Origin   SourcePeer  AsPath  Weight  LocalAddress\n"),
+        "{table}"
+    );
+    let dump = scratch("learned").join("dump.json");
+    let path = dump.to_str().expect("a path of text");
+    std::fs::write(&dump, prints("learned_routes", &["-o", "json", "erc-meridian"]))
+        .expect("the dump is written");
+    assert_eq!(prints("learned_routes", &["--compare", path, "erc-meridian"]), "5 rows equal\n");
+    let second = run("learned_routes", &["--secondary", "--compare", path, "erc-meridian"]);
+    let text = String::from_utf8_lossy(&second.stdout).into_owned();
+    assert_eq!(second.status.code(), Some(1), "{text}");
+    assert!(text.contains("different in nextHop"), "{text}");
+    let ambiguous = fails("learned_routes", &["vgw-er"]);
+    assert!(ambiguous.contains("stands for several"), "{ambiguous}");
+    let unknown = fails("learned_routes", &["vgw-nowhere"]);
+    assert!(unknown.contains("no gateway, Route Server or circuit is called `vgw-nowhere`"), "{unknown}");
+}
+
+#[test]
 fn effective_routes_compare_with_a_dump() {
     let folder = scratch("dump");
     let dump = folder.join("dump.json");

@@ -14,6 +14,7 @@ mod explain;
 mod fanout;
 mod igp;
 mod machine;
+mod neighbors;
 mod passage;
 mod plan;
 pub mod policy;
@@ -29,6 +30,7 @@ pub use engine::{BgpChange, BgpChangeError, Budget, Engine, Statistics};
 pub use error::{DesignError, DesignProblem};
 pub use exchange::{NotAccepted, NotSent};
 pub use explain::{Absence, Explanation, Passage, Place, WhyAbsent};
+pub use neighbors::Neighbor;
 pub use passage::{PassRule, PassStep};
 pub use profile::{
     Arrival, ClusterListCheck, ConfederationPeers, LocalOrigin, MedNeighbor, MultipathAsPath, Settings,

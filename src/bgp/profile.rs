@@ -279,10 +279,15 @@ impl Settings {
             Profile::AzureExpressRouteGateway | Profile::AzureVpnGateway | Profile::AzureRouteServer => {
                 Self { weight: true, ..Self::azure() }
             }
-            // Static before BGP, then the hub's routing preference, given as a weight (VWAN-6).
-            Profile::AzureVirtualHub => {
-                Self { weight: true, local_origin: LocalOrigin::ByProtocol, ..Self::azure() }
-            }
+            // Static before BGP, then the hub's routing preference, given as a weight before the AS path and as a MED
+            // after it (VWAN-6).
+            Profile::AzureVirtualHub => Self {
+                weight: true,
+                local_origin: LocalOrigin::ByProtocol,
+                med: true,
+                always_compare_med: true,
+                ..Self::azure()
+            },
         };
         Self { profile, ..base }
     }

@@ -29,7 +29,6 @@ pub(crate) struct Bgp {
     /// Where each speaker outside runs.
     pub(super) places: Arc<Vec<Place>>,
     /// Speakers on appliances in Azure.
-    #[allow(dead_code, reason = "the walk asks for it next")]
     pub(super) appliances: Arc<Vec<(ResourceId, usize)>>,
     /// The sessions that Azure has an end of.
     pub(super) wiring: Arc<Wiring>,
@@ -109,7 +108,8 @@ pub(super) fn converge(topology: &Topology, azure: &Azure<'_>) -> Result<Option<
         };
         let Some(over) = known.get(&azure_side.speaker).copied() else {
             let reason = format_args!(
-                "`{}` is neither a BGP speaker, nor a link of a circuit's peering, nor a VPN connection, nor a Route Server",
+                "`{}` is neither a BGP speaker, nor a link of a circuit's peering, nor a VPN connection, nor a Route Server, \
+                 nor a BGP connection of a hub",
                 azure_side.speaker
             );
             problems.push(DesignProblem::new(&session.id, "speaker", reason));
@@ -152,7 +152,7 @@ fn attach(
     wiring: &mut Wiring,
 ) {
     // An end that is not there (a peering that is off, a gateway without BGP) leaves the speaker outside alone.
-    let Some((mut end, up, carried)) = azure.end(design, over) else { return };
+    let Some((mut end, up, carried)) = azure.end(design, wiring, over) else { return };
     if !azure_side.addresses.is_empty() {
         end.addresses.clone_from(&azure_side.addresses);
     }
@@ -171,9 +171,15 @@ fn attach(
     }
 }
 
-/// The customer's addresses on a circuit's link (ER-2).
+/// The customer's addresses on a circuit's link (ER-2), and of an appliance that peers with a hub.
 fn customer_addresses(topology: &Topology, over: LearnedOver) -> Vec<std::net::IpAddr> {
-    let LearnedOver::Circuit(c, peering, link) = over else { return Vec::new() };
+    let (c, peering, link) = match over {
+        LearnedOver::Circuit(c, peering, link) => (c, peering, link),
+        LearnedOver::HubPeer(h, peer) => {
+            return vec![topology.document().virtual_hubs[h].bgp_connections[peer].peer_ip];
+        }
+        _ => return Vec::new(),
+    };
     let circuit = &topology.document().express_route_circuits[c];
     let addresses = circuit.peering(peering).map(|p| azure::peer_addresses(p, link));
     addresses.into_iter().flatten().map(|(customer, _)| customer).collect()
@@ -308,6 +314,11 @@ fn azure_ends(topology: &Topology) -> HashMap<ResourceId, LearnedOver> {
     for (r, server) in document.route_servers.iter().enumerate() {
         ends.insert(server.id.clone(), LearnedOver::RouteServer(r));
     }
+    for (h, hub) in document.virtual_hubs.iter().enumerate() {
+        for (b, peer) in hub.bgp_connections.iter().enumerate() {
+            ends.insert(hub.bgp_connection_id(&peer.name), LearnedOver::HubPeer(h, b));
+        }
+    }
     ends
 }
 
@@ -329,7 +340,9 @@ impl Bgp {
             }
             Use::GlobalReach { near, far } => up(near.0, near.1) && up(far.0, far.1),
             Use::Transit { near, far } => [near.1, far.1].iter().all(|c| document.connections[*c].connected),
-            Use::Outside { over: LearnedOver::RouteServer(_), .. } | Use::Branch => true,
+            Use::Outside { over: LearnedOver::RouteServer(_) | LearnedOver::HubPeer(..), .. }
+            | Use::Branch
+            | Use::Hubs { .. } => true,
         };
         let lost = self.wiring.sessions.iter().filter(|s| !stands(s.what)).map(|s| &s.id);
         let mut down: Vec<BgpChange> = lost.map(|id| BgpChange::SessionDown(id.clone())).collect();
@@ -368,7 +381,7 @@ impl Bgp {
         let enforce = topology.document().knobs.limits == Limits::Enforce;
         let prefixes = self.engine.statistics().prefixes;
         loop {
-            let mut down = Vec::new();
+            let mut down: Vec<Vec<BgpChange>> = Vec::new();
             let mut found: Vec<Exceeded> = Vec::new();
             for session in &self.wiring.sessions {
                 let (over, families): (Over, &[AddressFamily]) = match &session.what {
@@ -387,10 +400,18 @@ impl Bgp {
                     let count = if prefixes > limit { self.count(session, family) } else { 0 };
                     if count > limit {
                         found.push(Exceeded { over, family, count, limit });
-                        down.extend(self.carriers(session, over));
+                        down.push(self.carriers(session, over));
                     }
                 }
             }
+            // What a neighbour's lost session takes away does not count any more one step on.
+            if found.iter().any(|e| matches!(e.over, Over::Outside(_))) {
+                let (outside, rest): (Vec<_>, Vec<_>) =
+                    found.into_iter().zip(down).partition(|(e, _)| matches!(e.over, Over::Outside(_)));
+                drop(rest);
+                (found, down) = outside.into_iter().unzip();
+            }
+            let down: Vec<BgpChange> = down.into_iter().flatten().collect();
             self.exceeded.append(&mut found);
             // Every name is the engine's own.
             if !enforce || down.is_empty() || self.engine.apply(&down).is_err() {
@@ -441,7 +462,7 @@ impl Bgp {
             LearnedOver::Connection(n) => {
                 (document.connections[n].id.clone(), PeeringType::AzurePrivatePeering, None)
             }
-            LearnedOver::RouteServer(_) => return Vec::new(),
+            LearnedOver::RouteServer(_) | LearnedOver::HubPeer(..) => return Vec::new(),
         };
         let mut by_path: BTreeMap<AsPath, Vec<IpNet>> = BTreeMap::new();
         for route in self.engine.adj_rib_in(&session.id, &session.speaker, Stage::PostPolicy) {
@@ -571,6 +592,7 @@ fn limit_of(topology: &Topology, over: Over, family: AddressFamily) -> usize {
         }
         Over::Outside(LearnedOver::Connection(_)) => 4_000,
         Over::Outside(LearnedOver::RouteServer(_)) => 1_000,
+        Over::Outside(LearnedOver::HubPeer(..)) => usize::MAX,
         Over::Connection(_) if ipv6 => 100,
         Over::Connection(_) => 1_000,
     }

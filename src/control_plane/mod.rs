@@ -7,6 +7,7 @@
 
 mod azure;
 mod bgp;
+mod hub_tables;
 mod offers;
 mod on_premises;
 mod scope;
@@ -20,8 +21,10 @@ use ipnet::IpNet;
 use crate::model::{Advertisement, Asn, HubRoutingPreference, LinkRole, PeeringType, ResourceId};
 use crate::rule::Rule;
 
+pub(crate) use azure::{HubKind, HubWay, hub_of, msee, peer_addresses};
+pub(crate) use hub_tables::{HubMember, HubRoutes, HubRow, by_connection};
 pub(crate) use offers::{Before, converge, converge_after};
-pub(crate) use on_premises::{ExitKind, OnPremises, RouterIx, Step};
+pub(crate) use on_premises::{ApplianceWay, ExitKind, OnPremises, RouterIx, Step};
 pub(crate) use scope::{is_default_route, is_private, is_private_address, same_region, same_tenant};
 
 /// Everything the control plane settles.
@@ -37,6 +40,8 @@ pub(crate) struct ControlPlane {
     pub(crate) printed_next_hops: Vec<Vec<IpAddr>>,
     /// By site: what it tells Azure, computed or declared.
     pub(crate) told_by_sites: Vec<Vec<Advertisement>>,
+    /// By virtual hub: its tables.
+    pub(crate) hubs: Vec<HubRoutes>,
     /// What places outside Azure know.
     pub(crate) on_premises: OnPremises,
     /// Prefixes that customers advertise on Microsoft peering and Azure accepts (MSP-13).
@@ -54,6 +59,8 @@ pub(crate) struct Domain {
     pub(crate) vpn: Vec<usize>,
     pub(crate) preference: HubRoutingPreference,
     pub(crate) transit: Transit,
+    /// Of a hub, the table whose routes it gives; none is the default one (VWAN-1).
+    pub(crate) table: Option<String>,
     pub(crate) offers: Arc<Vec<Offer>>,
     /// What happened to what they learn.
     pub(crate) events: Vec<Event>,
@@ -128,7 +135,13 @@ pub(crate) enum Via {
     /// Injected by an appliance through a Route Server (ARS-2).
     RouteServer { next_hop: IpAddr },
     /// Through a hub's router, to one of its virtual networks or to what it is declared to know.
-    Hub { hub: usize, vnet: Option<usize>, connection: Option<ResourceId> },
+    Hub {
+        hub: usize,
+        /// The table that holds it; none is declared, and ends at the hub.
+        table: Option<usize>,
+        vnet: Option<usize>,
+        connection: Option<ResourceId>,
+    },
 }
 
 /// A session of Azure's with the world outside, for both families.
@@ -140,6 +153,8 @@ pub(crate) enum LearnedOver {
     Connection(usize),
     /// With an appliance that peers with a Route Server.
     RouteServer(usize),
+    /// With an appliance that peers with a hub: the hub and which of its BGP connections.
+    HubPeer(usize, usize),
 }
 
 impl LearnedOver {

@@ -136,6 +136,19 @@ pub(crate) enum ExitKind {
     Towards(RouterIx),
 }
 
+/// Where the BGP table of an appliance in Azure leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ApplianceWay {
+    /// Out of its interface: the virtual network's own routes decide.
+    Network,
+    /// Into a VPN connection, to the gateway that owns it.
+    Connection(usize),
+    /// Over its own tunnel to another appliance.
+    Appliance(usize),
+    /// Over its own tunnel to a router outside.
+    Router(RouterIx),
+}
+
 /// One step of a packet outside Azure.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Step {
@@ -280,6 +293,52 @@ impl OnPremises {
             }
         }
         Some((prefix.prefix_len(), preference, steps))
+    }
+
+    /// The appliance at the far end of a VPN connection, by BGP or by the local network gateway's word.
+    pub(crate) fn connection_appliance(&self, topology: &Topology, connection: usize) -> Option<usize> {
+        let spoken = self.bgp.as_ref().and_then(|bgp| {
+            let peer = bgp.peer(LearnedOver::Connection(connection))?;
+            bgp.appliances.iter().find(|(speaker, _)| speaker == peer).map(|(_, appliance)| *appliance)
+        });
+        let told = || {
+            let peer = &topology.document().connections[connection].peer;
+            match topology.local_network_gateway(peer)?.site.as_ref().and_then(|id| topology.entity(id)) {
+                Some(Entity::Appliance(appliance)) => Some(appliance),
+                _ => None,
+            }
+        };
+        spoken.or_else(told)
+    }
+
+    /// Where an appliance that speaks BGP sends packets for an address: the length of the prefix, and every way it uses.
+    pub(crate) fn appliance_ways(
+        &self,
+        appliance: usize,
+        destination: IpAddr,
+    ) -> Option<(u8, Vec<ApplianceWay>)> {
+        let bgp = self.bgp.as_ref()?;
+        let (speaker, _) = bgp.appliances.iter().find(|(_, a)| *a == appliance)?;
+        let (prefix, ways) = bgp.route(speaker, destination)?;
+        let way = |way: &Way<'_>| match way {
+            Way::Azure(LearnedOver::Connection(n)) => vec![ApplianceWay::Connection(*n)],
+            Way::Own(_) | Way::Azure(_) => vec![ApplianceWay::Network],
+            Way::Speaker(next) => match bgp.appliances.iter().find(|(speaker, _)| speaker == *next) {
+                Some((_, other)) => vec![ApplianceWay::Appliance(*other)],
+                None => self.routers_of_speaker(next).into_iter().map(ApplianceWay::Router).collect(),
+            },
+        };
+        Some((prefix.prefix_len(), ways.iter().flat_map(way).collect()))
+    }
+
+    /// The speaker that runs at a site or router, where there is one and no other.
+    pub(crate) fn speaker_of(&self, id: &ResourceId) -> Option<&ResourceId> {
+        let bgp = self.bgp.as_ref()?;
+        let at = self.routers.iter().position(|router| router.id == *id)?;
+        match self.speakers.get(&at)?.as_slice() {
+            [only] => bgp.places.get(*only).map(|place| &place.speaker),
+            _ => None,
+        }
     }
 
     fn routers_of_speaker(&self, speaker: &ResourceId) -> Vec<RouterIx> {

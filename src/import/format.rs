@@ -37,6 +37,8 @@ pub enum Format {
     ServiceTags,
     /// An azroute document.
     Document,
+    /// A route table that Azure printed, as what a site offers.
+    RouteTable,
     /// An empty list.
     EmptyList,
 }
@@ -57,6 +59,7 @@ impl Format {
             Self::PowerShell => "PowerShell",
             Self::ServiceTags => "service tags",
             Self::Document => "azroute document",
+            Self::RouteTable => "route table",
             Self::EmptyList => "empty list",
         }
     }
@@ -175,8 +178,7 @@ impl Reader<'_> {
             return self.resource_graph(map, place);
         }
         if let Some(what) = effective_routes::what(&map) {
-            let reason =
-                format!("{what}: an answer, not a declaration; read it with `import::effective_routes`");
+            let reason = not_declared(what);
             return Err(self.refuse(ImportError::RouteReading, place, &reason));
         }
         if let Some(Value::Array(items)) = map.get_mut("value").map(Value::take) {
@@ -261,9 +263,7 @@ impl Reader<'_> {
             match item {
                 Value::Object(map) if at == 0 && effective_routes::is_row(&map).is_some() => {
                     let what = effective_routes::is_row(&map).unwrap_or("a route table");
-                    let reason = format!(
-                        "{what}: an answer, not a declaration; read it with `import::effective_routes`"
-                    );
+                    let reason = not_declared(what);
                     return Err(self.refuse(ImportError::RouteReading, place, &reason));
                 }
                 // Answers that were put in one list: pages, or one answer a subscription.
@@ -314,6 +314,14 @@ impl Reader<'_> {
         }
         Ok((format, Content::Resources(objects)))
     }
+}
+
+/// Why a route table cannot be added as resources are, and what to do with it.
+fn not_declared(what: &str) -> String {
+    format!(
+        "{what}: an answer, not a declaration; read it with `import::effective_routes`, or add routes that a site \
+         offers with `Importer::add_routes`"
+    )
 }
 
 /// Which resource format an object has, if it is a resource.

@@ -24,6 +24,7 @@ mod format;
 mod json;
 #[cfg(feature = "mrt")]
 pub mod mrt;
+mod offers;
 mod overlay;
 mod raw;
 mod read;
@@ -36,7 +37,8 @@ use std::io::Read;
 
 pub use error::{ImportError, InvalidTopology, Refusal};
 pub use format::Format;
-pub use report::{ImportReport, Warning, WarningKind};
+pub use offers::{LeftOutReason, LeftOutRoute, OfferedRoutes, RoutesOf, circuit_offers, gateway_offers};
+pub use report::{ImportReport, LeftOut, Warning, WarningKind};
 
 use crate::model::{Document, ResourceId, ServiceTag, Topology, UnresolvedReference};
 use format::Content;
@@ -96,6 +98,7 @@ pub struct Importer {
     tag_index: HashMap<String, usize>,
     documents: Vec<(String, Document)>,
     sheets: Vec<Sheet>,
+    routes: Vec<offers::Sheet>,
     warnings: Vec<Warning>,
 }
 
@@ -185,6 +188,71 @@ impl Importer {
         self.add(name, &bytes)
     }
 
+    /// Adds a table that Azure printed, as what `site` advertises: the table of a circuit's link, or the routes that a
+    /// gateway has learned, in any of the shapes that [`effective_routes::parse`] reads. `of` says whose table it is; a
+    /// site that is in no input is made, with nothing but these advertisements.
+    ///
+    /// Rows that no site offered (virtual networks' spaces, what Azure passes on) are left out and listed in
+    /// [`ImportReport::left_out`]; see [`circuit_offers`] and [`gateway_offers`]. What a document declares for the same
+    /// prefix over the same link or connection counts.
+    ///
+    /// ```
+    /// use azroute::import::{Importer, RoutesOf};
+    /// use azroute::model::{LinkRole, PeeringType};
+    /// let mut importer = Importer::new();
+    /// let of = RoutesOf::CircuitLink {
+    ///     circuit: "er-1".into(),
+    ///     peering: PeeringType::AzurePrivatePeering,
+    ///     link: LinkRole::Primary,
+    /// };
+    /// importer.add_routes("primary.json", br#"{"value": [
+    ///     {"network": "192.0.2.0/24", "nextHop": "172.16.0.1", "locPrf": "", "weight": 0, "path": "64500 64501"},
+    ///     {"network": "10.0.0.0/16", "nextHop": "10.0.255.4", "locPrf": "", "weight": 0, "path": "65515"}
+    /// ]}"#, of, "datacentre")?;
+    /// let (document, report) = importer.into_document();
+    /// assert_eq!(document.on_premises_sites[0].advertisements[0].prefixes.len(), 1);
+    /// assert_eq!(report.left_out.len(), 1);
+    /// # Ok::<(), azroute::import::ImportError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`effective_routes::parse`], and where the table is of another kind than `of` says; nothing is kept then.
+    pub fn add_routes(
+        &mut self,
+        name: &str,
+        bytes: &[u8],
+        of: RoutesOf,
+        site: impl Into<ResourceId>,
+    ) -> Result<Loaded, ImportError> {
+        let observed = effective_routes::parse_with_limits(name, bytes, &self.limits)?;
+        let of_circuit = matches!(of, RoutesOf::CircuitLink { .. });
+        let (mut circuit, mut gateway) = (Vec::new(), Vec::new());
+        for section in observed.sections {
+            match section.table {
+                effective_routes::ObservedTable::Circuit(rows) if of_circuit => circuit.extend(rows),
+                effective_routes::ObservedTable::Gateway(rows) if !of_circuit => gateway.extend(rows),
+                effective_routes::ObservedTable::Empty => {}
+                _ => {
+                    let wanted = if of_circuit {
+                        "the route table of a circuit"
+                    } else {
+                        "routes learned by a gateway"
+                    };
+                    let reason =
+                        format!("`{}` was to have {wanted}, and this is no such table", of.resource());
+                    return Err(ImportError::new(ImportError::Unrecognised, name, "$", reason));
+                }
+            }
+        }
+        let rows = if of_circuit { offers::Rows::Circuit(circuit) } else { offers::Rows::Gateway(gateway) };
+        let counts = BTreeMap::from([("routes".to_owned(), rows.len())]);
+        let of_resource = |warning: Warning| Warning { resource: of.resource().clone(), ..warning };
+        self.warnings.extend(observed.warnings.into_iter().map(of_resource));
+        self.inputs.push(name.to_owned());
+        self.routes.push(offers::Sheet { input: name.to_owned(), of, site: site.into(), rows });
+        Ok(Loaded { format: Format::RouteTable, counts, ignored: BTreeMap::new() })
+    }
+
     /// Adds a document: what Azure does not know (tenants, sites, appliances, knobs), or what was imported earlier.
     ///
     /// Where it and an export have one resource, the document's replaces it *whole*, with a warning if they differ: a
@@ -239,10 +307,27 @@ impl Importer {
             overlay::replace(&mut document, other, &name, &mut findings);
         }
         overlay::lay(&mut document, self.sheets, &mut findings);
+        for sheet in self.routes.iter().filter(|sheet| !sheet.is_known(&document)) {
+            warnings.push(Warning {
+                kind: WarningKind::Missing,
+                input: sheet.input.clone(),
+                resource: sheet.of.resource().clone(),
+                field: String::new(),
+                reason: "is in no input; its table was read without what it would tell".to_owned(),
+            });
+        }
+        let left = offers::lay(&self.routes, &mut document);
+        let left_out = self.routes.iter().zip(left).flat_map(|(sheet, routes)| {
+            let (input, resource) = (&sheet.input, sheet.of.resource());
+            let row = |route| LeftOut { input: input.clone(), resource: resource.clone(), route };
+            routes.into_iter().map(row).collect::<Vec<_>>()
+        });
+        let left_out = left_out.collect();
         let merged = Merged {
             inputs: self.inputs,
             counts,
             warnings,
+            left_out,
             store: self.store,
             references: translated.references,
         };
@@ -283,6 +368,7 @@ struct Merged {
     inputs: Vec<String>,
     counts: BTreeMap<String, usize>,
     warnings: Vec<Warning>,
+    left_out: Vec<LeftOut>,
     store: Store,
     references: Vec<UnresolvedReference>,
 }
@@ -308,6 +394,7 @@ impl Merged {
             counts: self.counts,
             ignored: self.store.ignored,
             warnings: self.warnings,
+            left_out: self.left_out,
             unresolved,
         }
     }

@@ -40,6 +40,14 @@ const MODELLED: &[(&str, &str)] = &[
     ("virtualhubs/hubvirtualnetworkconnections", "virtualHubs/hubVirtualNetworkConnections"),
     ("virtualhubs/bgpconnections", "virtualHubs/bgpConnections"),
     ("virtualhubs/ipconfigurations", "virtualHubs/ipConfigurations"),
+    ("virtualhubs/hubroutetables", "virtualHubs/hubRouteTables"),
+    ("virtualhubs/routingintent", "virtualHubs/routingIntent"),
+    ("expressroutegateways", "expressRouteGateways"),
+    ("expressroutegateways/expressrouteconnections", "expressRouteGateways/expressRouteConnections"),
+    ("vpngateways", "vpnGateways"),
+    ("vpngateways/vpnconnections", "vpnGateways/vpnConnections"),
+    ("vpnsites", "vpnSites"),
+    ("networkvirtualappliances", "networkVirtualAppliances"),
 ];
 
 /// Lists of children: parent type, member, child type.
@@ -56,6 +64,11 @@ const CHILDREN: &[(&str, &str, &str)] = &[
     ("virtualhubs", "hubvirtualnetworkconnections", "hubVirtualNetworkConnections"),
     ("virtualhubs", "bgpconnections", "bgpConnections"),
     ("virtualhubs", "ipconfigurations", "ipConfigurations"),
+    ("virtualhubs", "hubroutetables", "hubRouteTables"),
+    ("virtualhubs", "routingintent", "routingIntent"),
+    ("expressroutegateways", "expressrouteconnections", "expressRouteConnections"),
+    ("vpngateways", "connections", "vpnConnections"),
+    ("vpngateways", "vpnconnections", "vpnConnections"),
 ];
 
 /// Members that say nothing about routing and differ between exports of one moment.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::LeftOutRoute;
 use crate::model::{ResourceId, UnresolvedReference};
 
 /// What kind of thing a [`Warning`] is about.
@@ -95,6 +96,23 @@ impl fmt::Display for Warning {
     }
 }
 
+/// A row of a route table that is no offer of a site.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeftOut {
+    /// The input it was read from.
+    pub input: String,
+    /// The circuit, connection or gateway whose table it is.
+    pub resource: ResourceId,
+    /// The row, and why.
+    pub route: LeftOutRoute,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: `{}`: {}", self.input, self.resource, self.route)
+    }
+}
+
 /// What an import found, in a stable order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportReport {
@@ -107,6 +125,8 @@ pub struct ImportReport {
     /// Everything that was not taken as it stands: first what was seen while reading, input by input, then what was
     /// seen while merging.
     pub warnings: Vec<Warning>,
+    /// Rows of route tables that no site offered, in the order of the inputs and of their rows.
+    pub left_out: Vec<LeftOut>,
     /// References to resources that are in no input, sorted. They stay in the document.
     pub unresolved: Vec<UnresolvedReference>,
 }

@@ -158,6 +158,9 @@ pub struct NetworkVirtualAppliance {
     /// Its interfaces; the first marked primary, else the first, carries the guest's default route (WALK-5).
     #[serde(default)]
     pub network_interfaces: Vec<ResourceId>,
+    /// The virtual hub it stands in (VWAN-11); such an appliance has no interfaces of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub virtual_hub: Option<ResourceId>,
     /// Whether the guest forwards (`os_forwarding`, WALK-4).
     #[serde(default = "yes")]
     pub os_forwarding: bool,
@@ -184,6 +187,7 @@ impl NetworkVirtualAppliance {
         Self {
             id: id.into(),
             network_interfaces: interfaces.into_iter().collect(),
+            virtual_hub: None,
             os_forwarding: true,
             stateful: true,
             policy: AppliancePolicy::Forward,
@@ -249,7 +253,7 @@ pub struct GuestRoute {
     pub network_interface: Option<ResourceId>,
 }
 
-/// `Microsoft.Network/azureFirewalls` in a virtual network: a stateful appliance that rewrites sources towards the
+/// `Microsoft.Network/azureFirewalls` in a virtual network or a virtual hub: a stateful appliance that rewrites sources towards the
 /// Internet.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -1,10 +1,11 @@
 //! What can fail, by name.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LinkRole, ResourceId, Topology};
+use super::{LinkRole, NetworkInterface, ResourceId, Topology};
 
 /// Something of a network that can fail: what [`Network::without`](crate::Network::without) takes away.
 ///
@@ -56,7 +57,8 @@ pub enum Element {
     Router(ResourceId),
     /// A site outside Azure, with everything that ends there.
     Site(ResourceId),
-    /// A network virtual appliance, with its interfaces and its speaker; load balancers leave it out.
+    /// A network virtual appliance, or an interface that forwards and that none lists, with its interfaces and its
+    /// speaker; load balancers leave it out.
     Appliance(ResourceId),
 }
 
@@ -134,8 +136,12 @@ impl Topology {
             found.push(Element::Site(site.id.clone()));
             found.extend(site.routers.iter().map(|r| Element::Router(site.router_id(&r.name))));
         }
-        let appliances = document.network_virtual_appliances.iter();
-        found.extend(appliances.map(|a| Element::Appliance(a.id.clone())));
+        let appliances = &document.network_virtual_appliances;
+        found.extend(appliances.iter().map(|a| Element::Appliance(a.id.clone())));
+        let listed: HashSet<&ResourceId> = appliances.iter().flat_map(|a| &a.network_interfaces).collect();
+        let alone = |nic: &&NetworkInterface| nic.enable_ip_forwarding && !listed.contains(&nic.id);
+        let alone = document.network_interfaces.iter().filter(alone);
+        found.extend(alone.map(|nic| Element::Appliance(nic.id.clone())));
         found.sort();
         found.dedup();
         found

@@ -9,8 +9,8 @@ use std::net::IpAddr;
 
 use super::element::INSTANCES;
 use super::{
-    CircuitPeering, Document, Element, Entity, GatewayType, LinkRole, ResourceId, Topology, TopologyError,
-    VirtualNetworkGateway,
+    CircuitPeering, Document, Element, Entity, GatewayType, HubBgpConnection, LearnedRoute, LinkRole,
+    ResourceId, Topology, TopologyError, VirtualHub, VirtualNetworkGateway,
 };
 
 impl Topology {
@@ -110,7 +110,14 @@ impl Failing<'_> {
         let mut lost: BTreeSet<&ResourceId> = BTreeSet::new();
         for element in elements {
             let Element::Appliance(id) = element else { continue };
-            let Some(Entity::Appliance(a)) = topology.entity(id) else { continue };
+            let a = match topology.entity(id) {
+                Some(Entity::Appliance(a)) => a,
+                Some(Entity::Nic(n)) => {
+                    nics.insert(n);
+                    continue;
+                }
+                _ => continue,
+            };
             lost.insert(id);
             speakers.insert(id.clone());
             let of_appliance = declared.network_virtual_appliances[a].network_interfaces.iter();
@@ -119,7 +126,7 @@ impl Failing<'_> {
                 _ => None,
             }));
         }
-        if lost.is_empty() {
+        if lost.is_empty() && nics.is_empty() {
             return;
         }
         self.fewer = true;
@@ -137,18 +144,27 @@ impl Failing<'_> {
         for balancer in &mut self.document.load_balancers {
             balancer.backends.retain(|b| b.network_interface.as_ref().is_none_or(|nic| !ids.contains(nic)));
         }
+        let told_by = |route: &LearnedRoute, near: &dyn Fn(usize) -> bool| {
+            addresses.iter().any(|(v, ip)| route.next_hop == Some(*ip) && near(*v))
+        };
         for server in &mut self.document.route_servers {
             let Some(Entity::VirtualNetwork(home)) = topology.entity(&server.virtual_network) else {
                 continue;
             };
+            let halves = &declared.virtual_networks[home].peerings;
             let near = |v: usize| {
                 let far = &declared.virtual_networks[v].id;
-                let halves = &declared.virtual_networks[home].peerings;
                 v == home || halves.iter().any(|half| half.remote_virtual_network == *far)
             };
-            server
-                .learned_routes
-                .retain(|route| !addresses.iter().any(|(v, ip)| route.next_hop == Some(*ip) && near(*v)));
+            server.learned_routes.retain(|route| !told_by(route, &near));
+        }
+        for hub in &mut self.document.virtual_hubs {
+            let connections = &hub.virtual_network_connections;
+            let near = |v: usize| {
+                let network = &declared.virtual_networks[v].id;
+                connections.iter().any(|connection| connection.remote_virtual_network == *network)
+            };
+            hub.learned_routes.retain(|route| !told_by(route, &near));
         }
         self.speakers_at(&speakers);
     }
@@ -279,6 +295,7 @@ impl Failing<'_> {
             let down = INSTANCES.map(|instance| {
                 elements.iter().any(|element| match element {
                     Element::Gateway(id) => *id == gateway.id,
+                    Element::Hub(id) => *id == gateway.virtual_network,
                     Element::GatewayInstance { gateway: id, instance: i } => {
                         *id == gateway.id && *i == instance
                     }
@@ -307,19 +324,25 @@ impl Failing<'_> {
         }
     }
 
+    /// A hub goes with its gateways and what stands in it.
     fn hubs(&mut self, elements: &[Element]) {
         for hub in &mut self.document.virtual_hubs {
             if !elements.iter().any(|element| matches!(element, Element::Hub(id) if *id == hub.id)) {
                 continue;
             }
-            hub.address_prefix = None;
-            hub.virtual_network_connections.clear();
-            hub.learned_routes.clear();
-            hub.route_next_hop_addresses.clear();
+            let id = hub.id.clone();
+            self.document.bgp_sessions.retain(|s| {
+                [&s.a, &s.b].iter().all(|end| {
+                    let of_peer = |peer: &HubBgpConnection| hub.bgp_connection_id(&peer.name) == end.speaker;
+                    end.speaker != id && !hub.bgp_connections.iter().any(of_peer)
+                })
+            });
+            *hub = VirtualHub::new(id.clone());
             for firewall in &mut self.document.azure_firewalls {
-                if firewall.virtual_hub.as_ref() == Some(&hub.id) {
-                    firewall.virtual_hub = None;
-                }
+                firewall.virtual_hub.take_if(|of| *of == id);
+            }
+            for appliance in &mut self.document.network_virtual_appliances {
+                appliance.virtual_hub.take_if(|of| *of == id);
             }
         }
     }

@@ -1,5 +1,4 @@
-//! Gateways and what they connect: virtual network gateways, local network gateways, connections, Route Server and
-//! virtual hubs.
+//! Gateways and what they connect: virtual network gateways, local network gateways, connections and Route Server.
 
 use std::net::IpAddr;
 
@@ -8,14 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{Asn, ResourceId, is_default, yes};
 
-/// `Microsoft.Network/virtualNetworkGateways`.
+/// `Microsoft.Network/virtualNetworkGateways`, and the gateways of virtual hubs (`expressRouteGateways`, `vpnGateways`),
+/// whose `virtual_network` names the hub.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VirtualNetworkGateway {
     /// Its id.
     pub id: ResourceId,
-    /// The virtual network whose `GatewaySubnet` it stands in.
+    /// The virtual network whose `GatewaySubnet` it stands in, or the virtual hub it serves.
     pub virtual_network: ResourceId,
     /// VPN or ExpressRoute.
     pub gateway_type: GatewayType,
@@ -47,7 +47,8 @@ pub struct VirtualNetworkGateway {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
     pub vpn_client_address_pools: Vec<IpNet>,
-    /// Whether traffic from other virtual networks on the same circuit is let in (ER-12). Not set follows the era.
+    /// Whether traffic from other virtual networks on the same circuit is let in (ER-12). Not set follows the era. On a
+    /// hub's gateway this is `allowNonVirtualWanTraffic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_remote_vnet_traffic: Option<bool>,
     /// Whether traffic from virtual WANs on the same circuit is let in (ER-12).
@@ -146,7 +147,8 @@ impl LearnedRoute {
     }
 }
 
-/// `Microsoft.Network/localNetworkGateways`: what Azure was told of a VPN site.
+/// `Microsoft.Network/localNetworkGateways`: what Azure was told of a VPN site. A site of a virtual WAN (`vpnSites`)
+/// stands here too, each of its links as one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -171,7 +173,8 @@ pub struct LocalNetworkGateway {
     pub site: Option<ResourceId>,
 }
 
-/// `Microsoft.Network/connections`.
+/// `Microsoft.Network/connections`, and what the gateways of virtual hubs have in their place
+/// (`expressRouteConnections`, the links of `vpnConnections`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -197,6 +200,10 @@ pub struct Connection {
     /// `useLocalAzureIpAddress`: the tunnel ends on the gateway's private address, over private peering (ENC-3).
     #[serde(default, skip_serializing_if = "is_default")]
     pub use_local_azure_ip_address: bool,
+    /// `enableInternetSecurity`: whether the branch takes the default route of the hub (VWAN-4). Only connections of a
+    /// hub's gateway have it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub enable_internet_security: bool,
     /// Whether it is up. A snapshot that says `NotConnected` is down; `Unknown` is not.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub connected: bool,
@@ -219,6 +226,7 @@ impl Connection {
             routing_weight: 0,
             express_route_gateway_bypass: false,
             use_local_azure_ip_address: false,
+            enable_internet_security: false,
             connected: true,
         }
     }
@@ -266,7 +274,7 @@ pub struct RouteServer {
     pub learned_routes: Vec<LearnedRoute>,
 }
 
-/// A BGP peer of a Route Server or hub.
+/// A BGP peer of a Route Server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -292,50 +300,4 @@ pub enum HubRoutingPreference {
     /// Shortest AS path first.
     #[serde(rename = "ASPath")]
     AsPath,
-}
-
-/// A virtual hub of a virtual WAN, as far as its spokes' tables need it: who is connected, and what it is declared to
-/// know.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct VirtualHub {
-    /// Its id.
-    pub id: ResourceId,
-    /// Its own prefix, a protected row in every spoke (VWAN-2).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::model::schema::Prefix>"))]
-    pub address_prefix: Option<IpNet>,
-    /// The Azure region.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub location: Option<String>,
-    /// The virtual WAN it belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub virtual_wan: Option<ResourceId>,
-    /// `hubRoutingPreference`.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub hub_routing_preference: HubRoutingPreference,
-    /// Its connected virtual networks.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub virtual_network_connections: Vec<HubVirtualNetworkConnection>,
-    /// Routes it is declared to know beside its spokes' spaces.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub learned_routes: Vec<LearnedRoute>,
-    /// The addresses Azure prints as next hop of the hub's routes in spokes (VOC-13).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub route_next_hop_addresses: Vec<IpAddr>,
-}
-
-/// `virtualHubs/hubVirtualNetworkConnections`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct HubVirtualNetworkConnection {
-    /// Its name.
-    pub name: String,
-    /// The connected virtual network.
-    pub remote_virtual_network: ResourceId,
-    /// Whether it takes the hub's default route (VWAN-4).
-    #[serde(default = "yes")]
-    pub enable_internet_security: bool,
 }

@@ -12,6 +12,7 @@ mod element;
 mod express_route;
 mod failure;
 mod gateway;
+mod hub;
 mod id;
 mod knobs;
 mod nsg;
@@ -19,6 +20,7 @@ mod on_premises;
 mod route_table;
 #[cfg(feature = "schema")]
 mod schema;
+pub mod tables;
 mod topology;
 mod vnet;
 
@@ -44,9 +46,12 @@ pub use express_route::{
 };
 pub(crate) use failure::are_of_sessions;
 pub use gateway::{
-    BgpConnection, Connection, ConnectionType, GatewayType, HubRoutingPreference,
-    HubVirtualNetworkConnection, LearnedRoute, LocalNetworkGateway, RouteServer, VirtualHub,
-    VirtualNetworkGateway, VpnType,
+    BgpConnection, Connection, ConnectionType, GatewayType, HubRoutingPreference, LearnedRoute,
+    LocalNetworkGateway, RouteServer, VirtualNetworkGateway, VpnType,
+};
+pub use hub::{
+    HubBgpConnection, HubNextHop, HubRoute, HubRouteTable, HubVirtualNetworkConnection, Propagation,
+    RoutingIntent, StaticVnetRoute, VirtualHub, VnetLocalRouteOverride,
 };
 pub use id::{Date, DateError, ResourceId};
 pub use knobs::{

@@ -3,14 +3,17 @@
 use std::fmt;
 
 use super::answer::{Answer, Place};
+use super::propagation::Propagation;
 use crate::rule::Rule;
 use crate::selection::{Candidate, CandidateState};
 
-/// An [`Answer`], and for each place where a route table decided, every candidate that covers the destination.
+/// An [`Answer`]; for each place where a route table decided, every candidate that covers the destination; for each route
+/// that BGP brought, the speakers it passed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explanation {
     pub(crate) answer: Answer,
     pub(crate) decisions: Vec<TableDecision>,
+    pub(crate) propagations: Vec<Propagation>,
 }
 
 impl Explanation {
@@ -22,6 +25,12 @@ impl Explanation {
     /// The tables asked, in the order of the answer's hops.
     pub fn decisions(&self) -> &[TableDecision] {
         &self.decisions
+    }
+
+    /// How each gateway route on the way came to who offers it, speaker by speaker, and what each router outside that
+    /// speaks BGP follows; in the order of the answer's hops.
+    pub fn propagations(&self) -> &[Propagation] {
+        &self.propagations
     }
 }
 
@@ -94,6 +103,9 @@ impl fmt::Display for Explanation {
         writeln!(f, "{}", self.answer)?;
         for decision in &self.decisions {
             write!(f, "{decision}")?;
+        }
+        for propagation in &self.propagations {
+            write!(f, "{propagation}")?;
         }
         Ok(())
     }

@@ -627,11 +627,7 @@ impl Translator<'_> {
                 .collect::<Vec<_>>()
                 .iter()
                 .filter(of_hub)
-                .map(|(name, _)| HubVirtualNetworkConnection {
-                    name: (*name).clone(),
-                    remote_virtual_network: vnet_id(name),
-                    enable_internet_security: true,
-                })
+                .map(|(name, _)| HubVirtualNetworkConnection::new((*name).clone(), vnet_id(name)))
                 .collect();
             let ips: Words = hub
                 .vpn_gateway
@@ -642,11 +638,9 @@ impl Translator<'_> {
                 id: id("hubs", &hub.name),
                 address_prefix: hub.prefix.as_deref().and_then(prefix),
                 location: Some("region".to_owned()),
-                virtual_wan: None,
-                hub_routing_preference: Default::default(),
                 virtual_network_connections: connections,
-                learned_routes: Vec::new(),
                 route_next_hop_addresses: printed,
+                ..VirtualHub::default()
             };
             made.learned_routes.extend(hub.static_routes.iter().filter_map(learned));
             for site in given.on_prem.iter() {

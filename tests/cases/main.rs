@@ -12,6 +12,7 @@ mod rows;
 mod run;
 mod schema;
 mod steps;
+mod tables;
 mod translate;
 
 use std::fmt::Write as _;

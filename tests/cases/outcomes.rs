@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use azroute::Network;
-use azroute::model::{EffectiveNextHopType, ResourceId, RouteSource};
+use azroute::model::{EffectiveNextHopType, PeeringType, ResourceId, RouteSource};
 use azroute::resolve::{Answer, Disposition, DispositionKind, DropReason, Flow, Hop, Place, Source};
 use ipnet::IpNet;
 use serde_json::Value;
@@ -65,9 +65,24 @@ pub(crate) fn not_comparable(key: &str, expected: &ExpectedAnswer, why: &str) ->
     vec![Item::new(key, text(expected), Outcome::NotComparable(why.to_owned()))]
 }
 
+/// A source of a stated document.
+fn stated(meant: &str) -> (Source, Option<IpAddr>) {
+    let outside = |kind: &str| meant.strip_prefix(kind).and_then(|ip| ip.parse::<IpAddr>().ok());
+    if let Some(ip) = outside("service:") {
+        return (Source::ServiceAddress(ip), Some(ip));
+    }
+    match outside("internet:") {
+        Some(ip) => (Source::Internet(ip), Some(ip)),
+        None => (Source::Position(meant.into()), None),
+    }
+}
+
 /// The packet's source.
 fn source(scene: &Scene, text: &str) -> Result<(Source, Option<IpAddr>), String> {
     let places = &scene.places;
+    if let Some(meant) = scene.terms.places.get(text) {
+        return Ok(stated(meant));
+    }
     match places.find(text) {
         Some(Position::Azure { station: Some(station), .. }) => {
             Ok((Source::Position(places.station_id(station)), places.stations[station].address))
@@ -117,6 +132,9 @@ fn destination(scene: &Scene, expected: &ExpectedAnswer) -> Result<IpAddr, Strin
         return prefix(text).map(first).ok_or_else(|| format!("`{text}` is no prefix"));
     }
     let Some(text) = &expected.to_any else { return Err("no destination".to_owned()) };
+    if let Some(ip) = scene.terms.addresses.get(text) {
+        return Ok(*ip);
+    }
     let lower = text.to_ascii_lowercase();
     if ["internet address", "internet", "an internet address", "any internet address"].contains(&&*lower) {
         return Ok(IpAddr::from([198, 51, 100, 1]));
@@ -171,7 +189,7 @@ pub(crate) fn compare(key: &str, expected: &ExpectedAnswer, scene: &Scene, netwo
     let mut check = Check::default();
     next_hop(&mut check, expected, scene, &answer);
     let in_azure = matches!(scene.places.at_address(to), Some(Position::Azure { .. }));
-    fate(&mut check, expected, &answer, network, address, to, in_azure);
+    fate(&mut check, expected, scene, &answer, network, address, to);
     way(&mut check, expected, scene, &answer, in_azure);
     for name in expected.extra.keys() {
         check.open("key", format!("`{name}` is not of the schema"));
@@ -227,12 +245,13 @@ fn next_hop(check: &mut Check, expected: &ExpectedAnswer, scene: &Scene, answer:
 fn fate(
     check: &mut Check,
     expected: &ExpectedAnswer,
+    scene: &Scene,
     answer: &Answer,
     network: &Network,
     from: Option<IpAddr>,
     to: IpAddr,
-    in_azure: bool,
 ) {
+    let in_azure = matches!(scene.places.at_address(to), Some(Position::Azure { .. }));
     let ends: Vec<&Disposition> = answer.dispositions().into_iter().collect();
     let said =
         || format!("it ends as {}", ends.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
@@ -243,8 +262,17 @@ fn fate(
     });
     if let Some(dropped) = expected.dropped {
         if for_state {
-            // The packet is a reply: the flow started at the other end.
-            match from.map(|from| network.resolve_pair(to, from)) {
+            // The packet is a reply: the flow started at the other end, or behind its translation.
+            let behind = expected.to_any.as_ref().and_then(|to| scene.terms.behind.get(to));
+            let started = |from| match behind {
+                Some(behind) => network.resolve_pair(behind.as_str(), from),
+                None => network.resolve_pair(to, from),
+            };
+            match from.map(started) {
+                Some(Ok(pair)) if behind.is_some() => {
+                    let lost = pair.lost_at().is_some();
+                    check.that(lost == dropped, || "no stateful hop misses a direction".to_owned());
+                }
                 Some(Ok(pair)) => {
                     let found = !pair.asymmetries().is_empty();
                     check.that(found == dropped, || "no stateful hop misses a direction".to_owned());
@@ -273,8 +301,21 @@ fn arrives(end: &Disposition, in_azure: bool) -> bool {
     if in_azure { end.kind() == DispositionKind::Delivered } else { end.is_success() }
 }
 
+/// What stands on paths for Microsoft's network and for the Internet, which are no resources.
+const MICROSOFT: &str = "places/microsoft";
+const INTERNET: &str = "places/internet";
+
 /// Whether the packet is here at the place that the id stands for.
 fn at(hop: &Hop, ids: &[ResourceId]) -> bool {
+    let outside = match &hop.place {
+        // A customer's packet is with Microsoft once it is at the edge router of a public domain.
+        Place::Service(_) | Place::Msee { peering: PeeringType::MicrosoftPeering, .. } => Some(MICROSOFT),
+        Place::InternetEdge | Place::Internet => Some(INTERNET),
+        _ => None,
+    };
+    if outside.is_some_and(|outside| ids.iter().any(|id| id.as_str() == outside)) {
+        return true;
+    }
     let inner = match &hop.place {
         Place::Appliance { interface, .. } => interface.as_ref(),
         _ => None,
@@ -287,6 +328,15 @@ fn at(hop: &Hop, ids: &[ResourceId]) -> bool {
 fn element(scene: &Scene, text: &str) -> Option<(Vec<ResourceId>, Option<IpAddr>)> {
     let text = super::places::bare(text);
     let mut ids = Vec::new();
+    if let Some(meant) = scene.terms.places.get(&text) {
+        let place = meant.split_once(':').map_or(&**meant, |(kind, _)| kind);
+        let known = match place {
+            "service" | "microsoft" => MICROSOFT,
+            "internet" => INTERNET,
+            id => id,
+        };
+        return Some((vec![known.into()], None));
+    }
     // "X or Y": either.
     if let Some((one, other)) = text.split_once(" or ") {
         for part in [one, other] {
@@ -502,27 +552,40 @@ pub(crate) fn compare_flow(key: &str, expected: &ExpectedFlow, scene: &Scene, ne
         let (ip, port) = text.as_deref()?.rsplit_once(':')?;
         Some((ip.parse().ok()?, port.parse().ok()?))
     };
-    let (Some((from, from_port)), Some((to, to_port)), Some(access)) =
-        (end(&expected.from), end(&expected.to), &expected.access)
-    else {
-        return not("the flow is not given with addresses and ports");
+    let port = expected.extra.get("port").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok());
+    let (flow, access) = match (end(&expected.from), end(&expected.to), port, &expected.access) {
+        (Some((from, from_port)), Some((to, to_port)), _, Some(access)) => {
+            if scene.places.at_address(from).is_none() {
+                return not("the flow starts at an address that no place of the case owns");
+            }
+            match source(scene, &from.to_string()) {
+                Ok((source, _)) => (Flow::tcp(source, from_port, to, to_port), access),
+                Err(why) => return not(&why),
+            }
+        }
+        // From the Internet to the public address of a machine.
+        (None, None, Some(port), Some(access)) if expected.direction.as_deref() == Some("in") => {
+            let Some(to) = scene.terms.addresses.get(&expected.at) else {
+                return not("the flow is not given with addresses and ports");
+            };
+            (Flow::tcp(Source::Internet(IpAddr::from([192, 0, 2, 77])), 50_000, *to, port), access)
+        }
+        _ => return not("the flow is not given with addresses and ports"),
     };
-    if scene.places.at_address(from).is_none() {
-        return not("the flow starts at an address that no place of the case owns");
-    }
-    let (source, _) = match source(scene, &from.to_string()) {
-        Ok(found) => found,
-        Err(why) => return not(&why),
-    };
-    let outcome = match network.evaluate(&Flow::tcp(source, from_port, to, to_port)) {
+    let outcome = match network.evaluate(&flow) {
         Err(error) => Outcome::Different(format!("no answer: {error}")),
         Ok(answer) => {
             let denied = match answer.disposition() {
-                Disposition::Dropped(DropReason::NsgDeny { rule, .. }) => Some(rule.clone()),
+                Disposition::Dropped(DropReason::NsgDeny { rule, group, .. }) => Some((rule, group)),
                 _ => None,
             };
             let right = match (&denied, access.eq_ignore_ascii_case("Deny")) {
-                (Some(rule), true) => expected.rule.as_ref().is_none_or(|e| e.eq_ignore_ascii_case(rule)),
+                (Some((rule, group)), true) => expected.rule.as_ref().is_none_or(|expected| {
+                    let named = expected.split_once(" of ");
+                    let (name, owner) =
+                        named.map_or((&**expected, None), |(name, owner)| (name, Some(owner)));
+                    name.eq_ignore_ascii_case(rule) && owner.is_none_or(|owner| group.name() == owner)
+                }),
                 (None, false) => true,
                 _ => false,
             };

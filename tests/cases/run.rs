@@ -1,7 +1,9 @@
 //! One case: every moment built under every reading, compared, and the best fitting reading kept.
 
+use std::collections::BTreeSet;
+
 use azroute::Network;
-use azroute::model::{EffectiveRouteRow, NoneProfile, Topology};
+use azroute::model::{Document, EffectiveRouteRow, NoneProfile, Topology};
 use ipnet::IpNet;
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,7 +14,8 @@ use super::report::{CaseReport, Item, Outcome};
 use super::rows;
 use super::schema::{Case, ExpectedAnswer, ExpectedTable, Given, OnPrem, Words, prefix, words_of};
 use super::steps::{Moment, moment};
-use super::translate::{Reading, Scene, translate};
+use super::tables;
+use super::translate::{Reading, Scene, Terms, translate};
 
 /// Routes that a source leaves out because a control plane made them, declared here.
 #[derive(Debug, Deserialize)]
@@ -25,6 +28,11 @@ pub(crate) struct Supplement {
     pub(crate) why: String,
     #[serde(default)]
     pub(crate) given: Given,
+    /// A document in place of what the case's words translate to, where they name places without addresses or links.
+    document: Option<Document>,
+    /// What the words of the case mean in that document.
+    #[serde(default)]
+    terms: Terms,
     /// Facts of the case that are told in words, said again as rows and outcomes.
     #[serde(default)]
     facts: Vec<Fact>,
@@ -135,6 +143,8 @@ fn learn(case: &Case, network: &Network, scene: &Scene, given: &mut Given) -> bo
 struct Stage {
     scene: Scene,
     network: Result<Network, String>,
+    /// The network whose gateways learn only what is computed: what the case's BGP tables are compared with.
+    unlearned: Option<Network>,
     remarks: Vec<String>,
     declared: Vec<IpNet>,
     given: Given,
@@ -160,6 +170,10 @@ impl Stage {
                 declared.extend(sites.flat_map(|s| s.announces.prefixes().chain(s.learns.prefixes())));
             }
         }
+        let stated = supplements.iter().filter(|s| s.case == case.id && s.document.is_some());
+        let stated = stated
+            .filter(|s| s.when.is_empty() || s.when.0.iter().any(|w| Some(&**w) == when))
+            .find_map(|s| s.document.clone().map(|document| (document, s.terms.clone())));
         let moment = match moment(&given, when) {
             // A phrase that only a supplement explains.
             Err(_) if told => moment(&given, None)?,
@@ -168,13 +182,19 @@ impl Stage {
         let remarks = moment.remarks.clone();
         let positions: Vec<&str> = case.expect.effective_routes.iter().map(|t| &*t.at).collect();
         let build = |moment: &Moment| {
-            let scene = translate(moment, &positions, reading);
+            let mut scene = translate(moment, &positions, reading);
+            if let Some((document, terms)) = &stated {
+                let knobs = scene.document.knobs.clone();
+                scene.document = Document { knobs, ..document.clone() };
+                scene.terms = terms.clone();
+            }
             let network = Topology::new(scene.document.clone())
                 .map_err(|e| e.to_string())
                 .and_then(|topology| Network::build(&topology).map_err(|e| e.to_string()));
             (scene, network)
         };
         let (mut scene, mut network) = build(&moment);
+        let unlearned = (case.tells_tables()).then(|| tables::computed_only(&scene.document)).flatten();
         // What the case's own BGP tables say a gateway learned, where nothing else that is given leads to it.
         if let (Ok(built), false) = (&network, moment.all_down) {
             let mut more = moment.clone();
@@ -184,7 +204,7 @@ impl Stage {
             }
         }
         declared.extend(&scene.declared);
-        Ok(Self { scene, network, remarks, declared, given: moment.given })
+        Ok(Self { scene, network, unlearned, remarks, declared, given: moment.given })
     }
 }
 
@@ -228,25 +248,28 @@ fn read_as(case: &Case, reading: Reading, supplements: &[Supplement]) -> CaseRep
         }
     };
     let facts: Vec<&Fact> = supplements.iter().filter(|s| s.case == case.id).flat_map(|s| &s.facts).collect();
-    let mut tables: Vec<(String, &ExpectedTable)> = Vec::new();
+    let mut routes: Vec<(String, &ExpectedTable)> = Vec::new();
     let mut answers: Vec<(String, &ExpectedAnswer)> = Vec::new();
     let key = |prefix: &str, section: &str, i: usize| format!("{prefix}{section}[{i}]");
-    tables.extend(
+    routes.extend(
         case.expect.effective_routes.iter().enumerate().map(|(i, t)| (key("", "effective_routes", i), t)),
     );
     answers.extend(case.expect.resolve.iter().enumerate().map(|(i, r)| (key("", "resolve", i), r)));
     for fact in &facts {
         let at = format!("facts[{}].", fact.fact);
         let of_fact = fact.effective_routes.iter().enumerate();
-        tables.extend(of_fact.map(|(i, t)| (key(&at, "effective_routes", i), t)));
+        routes.extend(of_fact.map(|(i, t)| (key(&at, "effective_routes", i), t)));
         answers.extend(fact.resolve.iter().enumerate().map(|(i, r)| (key(&at, "resolve", i), r)));
     }
-    let whens = tables.iter().map(|(_, t)| &t.when).chain(answers.iter().map(|(_, r)| &r.when));
+    let whens = routes.iter().map(|(_, t)| &t.when).chain(answers.iter().map(|(_, r)| &r.when));
     let results: &[Value] =
         case.expect.extra.get("table").and_then(Value::as_array).map_or(&[], Vec::as_slice);
     let when_of = |row: &Value| row.get("when").and_then(Value::as_str).map(str::to_owned);
     let of_results: Vec<Option<String>> = results.iter().map(when_of).collect();
-    for when in whens.chain(case.expect.nsg.iter().map(|f| &f.when)).chain(&of_results) {
+    // The case's BGP tables are those of the design as it is given.
+    let as_given = case.tells_tables().then_some(None);
+    let moments = whens.chain(case.expect.nsg.iter().map(|f| &f.when)).chain(&of_results);
+    for when in moments.chain(&as_given) {
         if !stages.iter().any(|(w, _)| w == when) {
             let stage = Stage::new(case, when.as_deref(), reading, supplements);
             note(&stage);
@@ -260,7 +283,7 @@ fn read_as(case: &Case, reading: Reading, supplements: &[Supplement]) -> CaseRep
     for key in case.extra.keys() {
         push_new(&mut report.unused, &format!("the case's key `{key}`"));
     }
-    for (key, table) in &tables {
+    for (key, table) in &routes {
         let mut items = match stage(&table.when) {
             Some(Ok(stage)) => table_items(key, table, stage),
             Some(Err(phrase)) => unread_table(key, table, &format!("`{phrase}` is not understood")),
@@ -325,6 +348,9 @@ fn read_as(case: &Case, reading: Reading, supplements: &[Supplement]) -> CaseRep
             report.items.extend(item);
         }
     }
+    if let Some(Ok(Stage { unlearned: Some(network), scene, .. })) = stage(&None) {
+        report.items.extend(tables::compare(case, scene, network));
+    }
     let said: Vec<usize> = facts.iter().map(|fact| fact.fact).collect();
     told(case, &compared, &said, &mut report);
     report
@@ -373,8 +399,11 @@ fn table_items(key: &str, table: &ExpectedTable, stage: &Stage) -> Vec<Item> {
 
 /// What no answer of the engine can be held against: listed by key.
 fn told(case: &Case, compared: &[usize], said: &[usize], report: &mut CaseReport) {
+    let done: BTreeSet<String> = report.items.iter().map(|item| item.key.clone()).collect();
     let mut add = |key: String, text: String, why: &str| {
-        report.items.push(Item::new(key, text, Outcome::NotComparable(why.to_owned())));
+        if !done.contains(&key) {
+            report.items.push(Item::new(key, text, Outcome::NotComparable(why.to_owned())));
+        }
     };
     for (i, table) in case.expect.bgp.iter().enumerate() {
         let kind = table.kind.as_deref().unwrap_or("");

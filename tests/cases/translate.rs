@@ -1,6 +1,6 @@
 //! From a case's words to a [`Document`]: what is given is stated, what is missing is filled in and told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use azroute::model::{
@@ -10,6 +10,7 @@ use azroute::model::{
     ServiceEndpoint, Snat, Subnet, TunnelEnd, UserDefinedRoute, VirtualNetwork, VirtualNetworkPeering,
 };
 use ipnet::IpNet;
+use serde::Deserialize;
 
 use super::places::{Places, Position, Spot, Station, host, id, vnet_id};
 use super::schema::{Given, Nva, OnPrem, Vms, Words, prefix};
@@ -35,6 +36,23 @@ pub(crate) struct Scene {
     pub(crate) unused: BTreeSet<String>,
     /// Prefixes that a supplement declares to be learned.
     pub(crate) declared: BTreeSet<IpNet>,
+    /// What words mean in a document that a supplement states.
+    pub(crate) terms: Terms,
+}
+
+/// What the words of a case mean in a document that a supplement states.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Terms {
+    /// Places: an id, `service:address`, `internet:address`; on paths also `microsoft` and `internet`.
+    #[serde(default)]
+    pub(crate) places: BTreeMap<String, String>,
+    /// Destinations.
+    #[serde(default)]
+    pub(crate) addresses: BTreeMap<String, IpAddr>,
+    /// Who stands behind a destination that a translation made.
+    #[serde(default)]
+    pub(crate) behind: BTreeMap<String, String>,
 }
 
 /// The prefix that stands for the prefixes of a service whose endpoint is on.

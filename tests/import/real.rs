@@ -85,10 +85,27 @@ fn import_line(name: &str, bytes: &[u8]) -> String {
     }
 }
 
+/// A table that is written as Azure writes it is read back as it was.
+fn written_and_read(name: &str, table: &ObservedTable) {
+    let rows = match table {
+        ObservedTable::Gateway(rows) => serde_json::to_string(rows),
+        ObservedTable::Circuit(rows) => serde_json::to_string(rows),
+        ObservedTable::CircuitSummary(rows) => serde_json::to_string(rows),
+        ObservedTable::Hub(rows) => serde_json::to_string(rows),
+        ObservedTable::HubPeer(rows) => serde_json::to_string(rows),
+        ObservedTable::BgpPeers(rows) => serde_json::to_string(rows),
+        _ => return,
+    };
+    let read = effective_routes::parse(name, rows.unwrap().as_bytes()).unwrap().sections.remove(0).table;
+    // Rows that were all left out leave a list without items.
+    assert!(read == *table || read == ObservedTable::Empty, "{name}: {read:?}, was {table:?}");
+}
+
 fn observed_line(name: &str, bytes: &[u8]) -> String {
     match effective_routes::parse(name, bytes) {
         Err(error) => format!("{name}\trefused: {}\t-\t0\t0\t-\t0", error.kind()),
         Ok(observed) => {
+            observed.sections.iter().for_each(|section| written_and_read(name, &section.table));
             let sections: Vec<String> = observed
                 .sections
                 .iter()

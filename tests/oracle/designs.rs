@@ -451,14 +451,10 @@ fn spokes_of_a_virtual_hub() {
     let hub = VirtualHub {
         id: "hub".into(),
         address_prefix: Some(net("10.100.0.0/24")),
-        location: None,
-        virtual_wan: None,
-        hub_routing_preference: azroute::model::HubRoutingPreference::default(),
         virtual_network_connections: ["v", "w"]
             .map(|name| azroute::model::HubVirtualNetworkConnection {
-                name: name.into(),
-                remote_virtual_network: name.into(),
                 enable_internet_security: name == "w",
+                ..azroute::model::HubVirtualNetworkConnection::new(name, name)
             })
             .to_vec(),
         learned_routes: vec![
@@ -467,6 +463,7 @@ fn spokes_of_a_virtual_hub() {
             LearnedRoute::new(net("10.0.9.0/24"), []),
         ],
         route_next_hop_addresses: vec![ip("20.1.2.3")],
+        ..VirtualHub::default()
     };
     let rows = rows(base().virtual_network("w", &["10.7.0.0/16"]).with(hub));
     assert_eq!(lines(&rows, "10.100.0.0/24"), ["Default Active VNetPeering"]);

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use azroute::Network;
 use azroute::model::{
-    Document, Element, GatewayType, Knobs, LinkRole, NetworkInterface, ResourceId, Topology,
+    Document, Element, GatewayType, Knobs, LearnedRoute, LinkRole, NetworkInterface, ResourceId, Topology,
     VirtualNetworkGateway,
 };
 use azroute::testing::strategies::{self, probe_addresses};
@@ -84,7 +84,16 @@ fn lose(document: &Document, left: &mut Document, element: &Element) {
             left.bgp_sessions.retain(|s| s.a.speaker != *id && s.b.speaker != *id);
         }
         Element::RouteServerInstance { .. } => {}
-        Element::Hub(id) => left.virtual_hubs.retain(|h| h.id != *id),
+        Element::Hub(id) => {
+            left.virtual_hubs.retain(|h| h.id != *id);
+            let of_hub: Vec<ResourceId> = document
+                .virtual_network_gateways
+                .iter()
+                .filter(|g| g.virtual_network == *id)
+                .map(|g| g.id.clone())
+                .collect();
+            of_hub.into_iter().for_each(|gateway| lose(document, left, &Element::Gateway(gateway)));
+        }
         Element::Session(id) => {
             left.bgp_sessions.iter_mut().filter(|s| s.id == *id).for_each(|s| s.shutdown = true);
         }
@@ -103,8 +112,10 @@ fn lose(document: &Document, left: &mut Document, element: &Element) {
             site.routers.iter().for_each(|r| ends_there(left, &site.router_id(&r.name)));
         }
         Element::Appliance(id) => {
-            let lost = document.network_virtual_appliances.iter().find(|a| a.id == *id).unwrap();
-            let of_appliance = |nic: &ResourceId| lost.network_interfaces.contains(nic);
+            // An interface that no appliance lists is one of its own.
+            let lost = document.network_virtual_appliances.iter().find(|a| a.id == *id);
+            let lost = lost.map_or_else(|| vec![id.clone()], |a| a.network_interfaces.clone());
+            let of_appliance = |nic: &ResourceId| lost.contains(nic);
             let nics: Vec<NetworkInterface> =
                 left.network_interfaces.iter().filter(|n| of_appliance(&n.id)).cloned().collect();
             left.network_virtual_appliances.retain(|a| a.id != *id);
@@ -112,17 +123,25 @@ fn lose(document: &Document, left: &mut Document, element: &Element) {
             for balancer in &mut left.load_balancers {
                 balancer.backends.retain(|b| !b.network_interface.as_ref().is_some_and(of_appliance));
             }
-            // Random designs have their appliances beside the Route Server.
-            let its = |ip: Option<IpAddr>| {
-                nics.iter().flat_map(|n| &n.ip_configurations).any(|c| c.private_ip_address == ip)
-            };
-            for server in &mut left.route_servers {
-                let home = &server.virtual_network;
-                let here = nics
+            let stays = |network: &ResourceId, next_hop: Option<IpAddr>| {
+                let here = |c: &azroute::model::IpConfiguration| c.subnet.parent().as_ref() == Some(network);
+                !nics
                     .iter()
                     .flat_map(|n| &n.ip_configurations)
-                    .any(|c| c.subnet.parent().as_ref() == Some(home));
-                server.learned_routes.retain(|r| !(here && its(r.next_hop)));
+                    .any(|c| here(c) && c.private_ip_address == next_hop)
+            };
+            for hub in &mut left.virtual_hubs {
+                let networks = &hub.virtual_network_connections;
+                let near = |r: &LearnedRoute| {
+                    r.next_hop.is_none()
+                        || networks.iter().all(|c| stays(&c.remote_virtual_network, r.next_hop))
+                };
+                hub.learned_routes.retain(near);
+            }
+            // Random designs have their appliances beside the Route Server.
+            for server in &mut left.route_servers {
+                let home = &server.virtual_network;
+                server.learned_routes.retain(|r| r.next_hop.is_none() || stays(home, r.next_hop));
             }
         }
         other => panic!("{other} is new here"),

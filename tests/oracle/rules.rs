@@ -482,22 +482,14 @@ fn no_transit_through_a_basic_gateway() {
 /// SEL-6 in a spoke of a virtual hub: what the hub says inside a direct peer or inside its own prefix is not programmed.
 #[test]
 fn hub_routes_over_peers_are_absent() {
-    let connection = |name: &str| azroute::model::HubVirtualNetworkConnection {
-        name: name.into(),
-        remote_virtual_network: name.into(),
-        enable_internet_security: true,
-    };
+    let connection = |name: &str| azroute::model::HubVirtualNetworkConnection::new(name, name);
     let hub = azroute::model::VirtualHub {
-        id: "hub".into(),
         address_prefix: Some(net("10.100.0.0/23")),
-        location: None,
-        virtual_wan: None,
-        hub_routing_preference: azroute::model::HubRoutingPreference::default(),
         virtual_network_connections: vec![connection("v"), connection("p")],
         learned_routes: ["10.1.7.0/24", "10.100.1.0/24", "0.0.0.0/0"]
             .map(|p| LearnedRoute::new(net(p), []))
             .to_vec(),
-        route_next_hop_addresses: Vec::new(),
+        ..azroute::model::VirtualHub::new("hub")
     };
     let found = rows(peered().peer("v", "p").with(hub));
     assert_eq!(at(&found, "10.1.0.0/16"), ["D Active VNetPeering"]);

@@ -101,7 +101,9 @@ fn bw_5_the_least_of_circuit_and_gateway() {
 /// BW-5, ER-15: Global Reach carries what the smaller circuit does.
 #[test]
 fn bw_5_over_global_reach_the_smaller_circuit_counts() {
-    let built = er(base()).with(circuit("c2")).with(site("far", &["10.60.0.0/16"], &["c2"])).configure(|d| {
+    let mut far = site("far", &["10.60.0.0/16"], &["c2"]);
+    far.advertisements[0].as_path = vec![azroute::model::Asn(65_002)];
+    let built = er(base()).with(circuit("c2")).with(far).configure(|d| {
         d.express_route_circuits[0].bandwidth_in_mbps = Some(1_000);
         d.express_route_circuits[1].bandwidth_in_mbps = Some(200);
         d.express_route_circuits[0].global_reach = vec!["c2".into()];

@@ -52,9 +52,9 @@ fn ft_9_without_the_circuit_of_the_default_route_packets_go_to_the_internet() {
     let one = without(&network, &[link_of("c1", LinkRole::Primary)]);
     assert_eq!(ends(&there(&one, "8.8.8.8")), ends(&there(&network, "8.8.8.8")));
     let open = without(&network, &[Element::Circuit("c1".into())]);
-    assert_eq!(ends(&there(&open, "8.8.8.8")), ["Internet"]);
+    assert_eq!(ends(&there(&open, "8.8.8.8")), ["Egress(Internet, default outbound access)"]);
     let same = without(&network, &[Element::Gateway("ergw".into())]);
-    assert_eq!(ends(&there(&same, "8.8.8.8")), ["Internet"]);
+    assert_eq!(ends(&there(&same, "8.8.8.8")), ["Egress(Internet, default outbound access)"]);
 }
 
 /// ExpressRoute and VPN to one site.
@@ -157,7 +157,7 @@ fn gwr_5_the_rows_of_a_lost_gateway_vanish_here_and_in_spokes() {
     }
     assert_end(&there(&lost, "10.50.0.9"), "Drop(NoneRoute, 10.0.0.0/8)");
     assert_end(&back(&lost), "Drop(NoRoute)");
-    assert_end(&lost.resolve("pvm", ip("10.0.0.4")).unwrap(), "Delivered(vm)");
+    assert_end(&lost.resolve("pvm", ip("10.0.0.4")).unwrap(), "Delivered(network interface vm)");
     // A failed gateway is still configured, named as it is declared.
     assert_eq!(lost.topology().document().virtual_network_gateways.len(), 1);
     assert_eq!(lost.failed()[0].to_string(), "gateway `ergw`");
@@ -279,8 +279,7 @@ fn ars_1_an_appliance_that_peers_with_both_instances_loses_one_session() {
 fn walk_9_a_balancer_leaves_a_lost_appliance_out() {
     let front = "10.0.100.100";
     let balanced = base().appliance("fw2", "v/subnets/nva", "10.0.100.5").configure(|d: &mut Document| {
-        let nics: Vec<_> =
-            d.network_virtual_appliances.iter().flat_map(|a| a.network_interfaces.clone()).collect();
+        let nics: Vec<_> = ["fw", "fw2"].into_iter().map(Into::into).collect();
         let mut balancer = LoadBalancer { id: "ilb".into(), ..LoadBalancer::default() };
         balancer.frontend_ip_configurations.push(FrontendIpConfiguration {
             name: "f".into(),
@@ -305,27 +304,18 @@ fn walk_9_a_balancer_leaves_a_lost_appliance_out() {
 
 #[test]
 fn vwan_2_without_a_hub_its_networks_do_not_reach_each_other() {
-    let connection = |name: &str| HubVirtualNetworkConnection {
-        name: name.into(),
-        remote_virtual_network: name.into(),
-        enable_internet_security: true,
-    };
+    let connection = |name: &str| HubVirtualNetworkConnection::new(name, name);
     let two = base()
         .virtual_network("w", &["10.7.0.0/16"])
         .subnet("w", "s", "10.7.0.0/24")
         .nic("wvm", "w/subnets/s", "10.7.0.4")
         .with(VirtualHub {
-            id: "hub".into(),
             address_prefix: Some(net("10.200.0.0/24")),
-            location: None,
-            virtual_wan: None,
-            hub_routing_preference: HubRoutingPreference::default(),
             virtual_network_connections: vec![connection("v"), connection("w")],
-            learned_routes: Vec::new(),
-            route_next_hop_addresses: Vec::new(),
+            ..VirtualHub::new("hub")
         });
     let network = build(two);
-    assert_eq!(ends(&there(&network, "10.7.0.4")), ["Delivered(wvm)"]);
+    assert_eq!(ends(&there(&network, "10.7.0.4")), ["Delivered(network interface wvm)"]);
     let lost = without(&network, &[Element::Hub("hub".into())]);
     assert_end(&there(&lost, "10.7.0.4"), "Drop(NoneRoute, 10.0.0.0/8)");
 }

@@ -793,18 +793,8 @@ fn udr_6_udr_7_gateway_next_hop() {
     has(transit(hub().with(vpn()).with(express_route())), code, Rule::UDR_6, "rt/routes/r");
     has(transit(route_server(|_| {}).with(vpn())), code, Rule::UDR_6, "rt/routes/r");
     let virtual_hub = VirtualHub {
-        id: "wan".into(),
-        address_prefix: None,
-        location: None,
-        virtual_wan: None,
-        hub_routing_preference: Default::default(),
-        virtual_network_connections: vec![HubVirtualNetworkConnection {
-            name: "spoke".to_owned(),
-            remote_virtual_network: "spoke".into(),
-            enable_internet_security: true,
-        }],
-        learned_routes: Vec::new(),
-        route_next_hop_addresses: Vec::new(),
+        virtual_network_connections: vec![HubVirtualNetworkConnection::new("spoke", "spoke")],
+        ..VirtualHub::new("wan")
     };
     has(at(hub().with(virtual_hub)), code, Rule::UDR_6, "rt/routes/r");
     // The gateway may stand in a network that is not part of the topology.

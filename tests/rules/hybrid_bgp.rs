@@ -180,7 +180,7 @@ fn sessions_must_end_somewhere() {
     assert_eq!(
         error,
         "`primary`: speaker: `er1/peerings/AzurePrivatePeering/links/third` is neither a BGP speaker, nor a link of a \
-         circuit's peering, nor a VPN connection, nor a Route Server"
+         circuit's peering, nor a VPN connection, nor a Route Server, nor a BGP connection of a hub"
     );
     let lost = DATACENTRE.replace("router = \"dc/routers/r1\"", "router = \"dc/routers/r9\"");
     let error = Network::build(&Topology::new(document(&lost)).unwrap()).unwrap_err().to_string();
@@ -359,4 +359,48 @@ fn routers_that_never_agree_are_a_finding() {
     assert_eq!(unsettled, ["198.51.100.0/24"]);
     let codes: Vec<_> = network.findings().iter().map(|f| f.code).collect();
     assert!(codes.contains(&azroute::analysis::FindingCode::BgpUnsettled), "{codes:?}");
+}
+
+/// GWR-1, BGP-4, ER-7: an explanation names each speaker on the way of the route, what it did by which rule, and the
+/// attributes before and after.
+#[test]
+fn an_explanation_goes_back_to_where_the_route_entered() {
+    let tagged = DATACENTRE.replacen(
+        "originate = [{ prefixes = [\"192.168.0.0/16\"] }]",
+        "originate = [{ prefixes = [\"192.168.0.0/16\"], attributes = { communities = [\"65001:7\"] } }]",
+        1,
+    );
+    let network = network(&tagged);
+    let explanation = network.explain("hub/subnets/web", ip("192.168.7.7")).unwrap();
+    let [way] = explanation.propagations() else { unreachable!("{explanation}") };
+    let speakers: Vec<&str> = way.speakers.iter().map(|s| s.speaker.as_str()).collect();
+    assert_eq!(speakers, ["gw", "er1/peerings/AzurePrivatePeering/links/primary", "r1"]);
+    let at_edge = way.speakers[1].passed.as_ref().unwrap();
+    let rules: Vec<String> =
+        at_edge.rules.iter().filter(|a| a.rule.is_some()).map(ToString::to_string).collect();
+    assert_eq!(
+        rules,
+        [
+            "BGP-4 (D) the customer's communities are ignored: communities 65001:7 -> none",
+            "ER-7 (D) any prefix",
+        ]
+    );
+    assert_eq!(at_edge.before.as_ref().unwrap().as_path.to_string(), "");
+    assert_eq!(at_edge.after.as_path.to_string(), "65001");
+    let text = explanation.to_string();
+    assert!(text.contains("r1 (AS 65001) announces it, empty path"), "{text}");
+    assert!(
+        text.contains(
+            "gw (AS 65515) has it from er1/peerings/AzurePrivatePeering/links/primary, path 12076 65001"
+        ),
+        "{text}"
+    );
+    // And the other way round: what the router outside follows.
+    let back = network.explain("dc/routers/r1", ip("10.0.1.4")).unwrap();
+    let first = &back.propagations()[0];
+    assert_eq!(first.speakers.last().unwrap().speaker.as_str(), "gw");
+    assert!(
+        first.to_string().contains("BGP-11 (U) private numbers of Azure stay in it: as_path 65515 -> none"),
+        "{first}"
+    );
 }

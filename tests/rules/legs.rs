@@ -313,6 +313,20 @@ fn walk_14_without_state_the_edges_still_differ() {
     assert_eq!(found, [("dc", SeenDirection::ReplyOnly, Rule::WALK_14)]);
 }
 
+/// WALK-14 (b) at a virtual machine: asked over the Internet, it answers by Microsoft peering, which knows the pool.
+#[test]
+fn walk_14_a_machine_asked_over_the_internet_answers_by_expressroute() {
+    let mut er_edge = edge("er-edge", POOL);
+    er_edge.advertisements.push(advertise_on("c1", &["203.0.113.0/24"], PeeringType::MicrosoftPeering));
+    let network = build(public_vm(two_edges(er_edge, edge("inet-edge", POOL))));
+    let pair = network.resolve_pair("corp", ip("198.51.102.4")).unwrap();
+    assert_way(pair.forward(), "corp > inet-edge/routers/fw > edge > vm");
+    assert_way(pair.reply().unwrap(), "vm > c1:primary > er-edge/routers/fw");
+    assert_eq!((pair.crossing(), pair.reply_crossing()), (Some(&Crossing::Internet), Some(&c1())));
+    assert_eq!(pair.lost_at().unwrap().as_str(), "er-edge/routers/fw");
+    assert!(!pair.returns() && pair.asymmetries().iter().all(|a| a.rule == Rule::WALK_14));
+}
+
 /// MSP-13: what a virtual machine opens to a customer's public address, and how the customer answers.
 #[test]
 fn msp_13_the_customers_answer_to_a_virtual_machine() {

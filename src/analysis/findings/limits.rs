@@ -38,11 +38,29 @@ impl<'n> Lint<'n> {
         self.session_limits(&by_target);
         self.connection_limits(&by_target);
         self.route_server_limits();
+        self.hub_limits();
         for nat in &self.document.nat_gateways {
             let count = nat.public_ip_addresses.len();
             if count > 16 {
                 let message = format!("{count} public addresses, a NAT gateway takes 16");
                 self.add(FindingCode::NatGatewayAddresses, Severity::Error, &nat.id, Rule::OUT_1, message);
+            }
+        }
+    }
+
+    /// VWAN-16: address spaces that are connected to a hub with routing intent; other hubs' do not count.
+    fn hub_limits(&mut self) {
+        for hub in self.document.virtual_hubs.iter().filter(|hub| hub.routing_intent.is_some()) {
+            let spaces = hub.virtual_network_connections.iter();
+            let count: usize = spaces
+                .filter_map(|c| self.vnet(&c.remote_virtual_network))
+                .map(|v| self.document.virtual_networks[v].address_space.len())
+                .sum();
+            let severity = if count > 600 { Severity::Error } else { Severity::Warning };
+            if count > 540 {
+                let message =
+                    format!("{count} address spaces, a hub with routing intent takes 600 (nine tenths: 540)");
+                self.add(FindingCode::HubAddressSpaces, severity, &hub.id, Rule::VWAN_16, message);
             }
         }
     }

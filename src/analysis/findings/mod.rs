@@ -93,6 +93,8 @@ pub enum FindingCode {
     RouteServerPeers,
     /// More machines than a Route Server is made for (ARS-12).
     RouteServerMachines,
+    /// More than 600 address spaces, or nine tenths of them, at a hub with routing intent (VWAN-16).
+    HubAddressSpaces,
     /// More than 16 addresses on a NAT gateway (OUT-1).
     NatGatewayAddresses,
     /// A `GatewaySubnet` that is too small (COEX-6, ER-18).

@@ -21,6 +21,8 @@
 //! policies names the rules. Facts about a route that a later speaker asks for travel as large communities of AS 12076
 //! ([`Mark`]), which never leave Azure.
 
+mod hub;
+mod hub_policies;
 mod policies;
 mod speakers;
 
@@ -30,7 +32,11 @@ use super::LearnedOver;
 use crate::model::bgp::{AddressFamily, PathAttributes};
 use crate::model::{LinkRole, PeeringType, ResourceId};
 
-pub(super) use speakers::{Azure, peer_addresses, session_id};
+pub(super) use hub::Hubs;
+pub(crate) use hub::{HubWay, hub_of};
+pub(crate) use hub_policies::{HubKind, HubMarks};
+pub(crate) use speakers::peer_addresses;
+pub(super) use speakers::{Azure, session_id};
 
 /// A session that Azure has an end of.
 #[derive(Clone, Debug)]
@@ -55,12 +61,15 @@ pub(super) enum Use {
     Transit { near: (usize, usize), far: (usize, usize) },
     /// A Route Server and a gateway of its network.
     Branch,
+    /// Two hubs of a virtual WAN.
+    Hubs { near: usize, far: usize },
 }
 
 /// Sessions by id, and in order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wiring {
     pub(super) sessions: Vec<AzureSession>,
+    pub(super) hubs: Hubs,
     by_id: HashMap<ResourceId, usize>,
 }
 
@@ -96,6 +105,8 @@ pub(super) enum Mark {
     Reached(u32),
     /// How a Route Server has it.
     Branch(Branch),
+    /// Whether that gateway lets virtual WANs of its circuits in (ER-12).
+    LetsWansIn(bool),
 }
 
 /// What a Route Server tells apart (ARS-6).
@@ -138,6 +149,7 @@ impl Mark {
     const LETS_IN: u32 = 2;
     const REACHED: u32 = 3;
     const BRANCH: u32 = 4;
+    const LETS_WANS_IN: u32 = 5;
 
     fn kind(self) -> u32 {
         match self {
@@ -145,13 +157,14 @@ impl Mark {
             Self::LetsIn(_) => Self::LETS_IN,
             Self::Reached(_) => Self::REACHED,
             Self::Branch(_) => Self::BRANCH,
+            Self::LetsWansIn(_) => Self::LETS_WANS_IN,
         }
     }
 
     fn value(self) -> u32 {
         match self {
             Self::Gateway(value) | Self::Reached(value) => value,
-            Self::LetsIn(open) => u32::from(open),
+            Self::LetsIn(open) | Self::LetsWansIn(open) => u32::from(open),
             Self::Branch(branch) => branch as u32,
         }
     }

@@ -181,11 +181,11 @@ pub(super) fn common(policy: &mut RoutingPolicy) {
 }
 
 /// What a gateway tells the MSEEs: its networks, and what its Route Server got from other branches.
-pub(super) fn to_msee(policy: &mut RoutingPolicy, gateway: u32, lets_in: bool) -> String {
+pub(super) fn to_msee(policy: &mut RoutingPolicy, gateway: u32, (lets_in, wans): (bool, bool)) -> String {
     let name = format!("azure/gateways/{gateway}/to-msee");
     let marked = Actions {
         policy_result: Some(PolicyResult::AcceptRoute),
-        ..with_mark(&[Mark::Gateway(gateway), Mark::LetsIn(lets_in)])
+        ..with_mark(&[Mark::Gateway(gateway), Mark::LetsIn(lets_in), Mark::LetsWansIn(wans)])
     };
     policy.policy_definitions.push(definition(
         &name,
@@ -321,15 +321,15 @@ pub(super) fn express_route_weights(preference: HubRoutingPreference, connection
     }
 }
 
-fn definition(name: &str, statements: impl IntoIterator<Item = Statement>) -> PolicyDefinition {
+pub(super) fn definition(name: &str, statements: impl IntoIterator<Item = Statement>) -> PolicyDefinition {
     PolicyDefinition { name: name.to_owned(), statements: statements.into_iter().collect() }
 }
 
-fn statement(name: &str, conditions: Conditions, actions: Actions) -> Statement {
+pub(super) fn statement(name: &str, conditions: Conditions, actions: Actions) -> Statement {
     Statement { name: name.to_owned(), conditions, actions }
 }
 
-fn any() -> Conditions {
+pub(super) fn any() -> Conditions {
     Conditions::default()
 }
 
@@ -341,32 +341,32 @@ fn of(set: &str) -> MatchSet {
     MatchSet { set: set.to_owned(), options: MatchSetOptions::Any }
 }
 
-fn prefixes(set: &str) -> Conditions {
+pub(super) fn prefixes(set: &str) -> Conditions {
     Conditions { match_prefix_set: Some(of(set)), ..Conditions::default() }
 }
 
-fn large(set: &str, options: MatchSetOptions) -> Conditions {
+pub(super) fn large(set: &str, options: MatchSetOptions) -> Conditions {
     let matched = MatchSet { set: set.to_owned(), options };
     Conditions { match_large_community_set: Some(matched), ..Conditions::default() }
 }
 
-fn large_any(set: &str) -> Conditions {
+pub(super) fn large_any(set: &str) -> Conditions {
     large(set, MatchSetOptions::Any)
 }
 
-fn accept() -> Actions {
+pub(super) fn accept() -> Actions {
     Actions { policy_result: Some(PolicyResult::AcceptRoute), ..Actions::default() }
 }
 
-fn reject() -> Actions {
+pub(super) fn reject() -> Actions {
     Actions { policy_result: Some(PolicyResult::RejectRoute), ..Actions::default() }
 }
 
-fn change(option: CommunityOption, communities: &[&str]) -> SetCommunity {
+pub(super) fn change(option: CommunityOption, communities: &[&str]) -> SetCommunity {
     SetCommunity { option, communities: communities.iter().map(ToString::to_string).collect(), set: None }
 }
 
-fn without_communities() -> Actions {
+pub(super) fn without_communities() -> Actions {
     let nothing = || vec![change(CommunityOption::Replace, &[])];
     Actions {
         set_communities: nothing(),
@@ -376,7 +376,7 @@ fn without_communities() -> Actions {
     }
 }
 
-fn without_marks() -> Actions {
+pub(super) fn without_marks() -> Actions {
     let marks = SetCommunity {
         option: CommunityOption::Remove,
         communities: Vec::new(),
@@ -386,7 +386,11 @@ fn without_marks() -> Actions {
 }
 
 fn with_mark(marks: &[Mark]) -> Actions {
-    let texts = marks.iter().map(ToString::to_string).collect();
-    let added = SetCommunity { option: CommunityOption::Add, communities: texts, set: None };
+    let texts: Vec<String> = marks.iter().map(ToString::to_string).collect();
+    with_texts(&texts)
+}
+
+pub(super) fn with_texts(marks: &[String]) -> Actions {
+    let added = SetCommunity { option: CommunityOption::Add, communities: marks.to_vec(), set: None };
     Actions { set_large_communities: vec![added], ..Actions::default() }
 }

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::super::LearnedOver;
 use super::super::on_premises::{may_join, microsoft_prefixes};
 use super::policies;
-use super::{AzureSession, Use, Wiring, msee};
+use super::{AzureSession, Use, Wiring, hub_of, msee};
 use crate::model::bgp::{
     AddressFamily, AsPath, BgpDesign, BgpSession, BgpSpeaker, Communities, Community, DefaultPolicy,
     Origination, PathAttributes, Profile, SessionEnd,
@@ -19,12 +19,12 @@ use crate::model::{
 };
 
 /// The number of stand-ins for sites: it never shows, since they are transparent.
-const DECLARED: Asn = Asn(4_294_967_294);
+pub(super) const DECLARED: Asn = Asn(4_294_967_294);
 
 /// What a gateway knows by itself stands against all that it learns.
 const OWN_WEIGHT: u32 = 65_535;
 
-const FAMILIES: [AddressFamily; 2] = [AddressFamily::Ipv4Unicast, AddressFamily::Ipv6Unicast];
+pub(super) const FAMILIES: [AddressFamily; 2] = [AddressFamily::Ipv4Unicast, AddressFamily::Ipv6Unicast];
 
 /// What Azure's speakers are made of.
 pub(crate) struct Azure<'t> {
@@ -58,7 +58,8 @@ impl Azure<'_> {
         let document = self.topology.document();
         !(document.express_route_circuits.is_empty()
             && document.virtual_network_gateways.is_empty()
-            && document.route_servers.is_empty())
+            && document.route_servers.is_empty()
+            && document.virtual_hubs.is_empty())
     }
 
     /// Adds Azure's speakers and the sessions among them.
@@ -71,6 +72,7 @@ impl Azure<'_> {
         }
         self.edges(design);
         self.gateways(design, &mut declared.wiring);
+        self.join_hubs(design, &mut declared.wiring);
         self.global_reach(design, &mut declared.wiring);
         self.servers(design, &mut declared.wiring);
         declared
@@ -133,6 +135,10 @@ impl Azure<'_> {
     fn gateways(&self, design: &mut BgpDesign, wiring: &mut Wiring) {
         let document = self.topology.document();
         for (g, gateway) in document.virtual_network_gateways.iter().enumerate() {
+            // The gateways of a hub speak with its voice.
+            if hub_of(self.topology, g).is_some() {
+                continue;
+            }
             let profile = match gateway.gateway_type {
                 GatewayType::ExpressRoute => Profile::AzureExpressRouteGateway,
                 GatewayType::Vpn if speaks(gateway) => Profile::AzureVpnGateway,
@@ -157,6 +163,7 @@ impl Azure<'_> {
             let Some((g, gateway)) = self.owner(connection) else { continue };
             let Some((circuit_ix, circuit)) = self.circuit(connection) else { continue };
             if gateway.gateway_type != GatewayType::ExpressRoute
+                || hub_of(self.topology, g).is_some()
                 || circuit.peering(PeeringType::AzurePrivatePeering).is_none()
             {
                 continue;
@@ -165,7 +172,11 @@ impl Azure<'_> {
             let (to, from) = to_from[g]
                 .get_or_insert_with(|| {
                     let lets_in = self.lets_in[g];
-                    (policies::to_msee(policy, index, lets_in), policies::from_msee(policy, index, lets_in))
+                    let wans = gateway.allow_virtual_wan_traffic.unwrap_or(lets_in);
+                    (
+                        policies::to_msee(policy, index, (lets_in, wans)),
+                        policies::from_msee(policy, index, lets_in),
+                    )
                 })
                 .clone();
             let preference = self.preference(gateway).unwrap_or_default();
@@ -358,14 +369,14 @@ impl Azure<'_> {
         }
     }
 
-    fn owner(&self, connection: &Connection) -> Option<(usize, &VirtualNetworkGateway)> {
+    pub(super) fn owner(&self, connection: &Connection) -> Option<(usize, &VirtualNetworkGateway)> {
         match self.topology.entity(&connection.virtual_network_gateway) {
             Some(Entity::Gateway(g)) => Some((g, &self.topology.document().virtual_network_gateways[g])),
             _ => None,
         }
     }
 
-    fn circuit(&self, connection: &Connection) -> Option<(usize, &ExpressRouteCircuit)> {
+    pub(super) fn circuit(&self, connection: &Connection) -> Option<(usize, &ExpressRouteCircuit)> {
         match self.topology.entity(&connection.peer) {
             Some(Entity::Circuit(c)) => Some((c, &self.topology.document().express_route_circuits[c])),
             _ => None,
@@ -376,6 +387,7 @@ impl Azure<'_> {
     pub(in super::super) fn end(
         &self,
         design: &mut BgpDesign,
+        wiring: &mut Wiring,
         over: LearnedOver,
     ) -> Option<(SessionEnd, bool, &'static [AddressFamily])> {
         let document = self.topology.document();
@@ -416,7 +428,10 @@ impl Azure<'_> {
                 if gateway.gateway_type != GatewayType::Vpn || !speaks(gateway) {
                     return None;
                 }
-                let end = self.vpn_end(design, g);
+                let end = match hub_of(self.topology, g) {
+                    Some(h) => self.hub_branch_end(design, &mut wiring.hubs, h, (n, connection)),
+                    None => self.vpn_end(design, g),
+                };
                 Some((end, connection.connected && connection.enable_bgp, &FAMILIES[..1]))
             }
             LearnedOver::RouteServer(r) => {
@@ -428,6 +443,10 @@ impl Azure<'_> {
                     weight: Some(policies::USUAL_WEIGHT),
                     ..accepting(&server.id)
                 };
+                Some((end, true, &FAMILIES[..1]))
+            }
+            LearnedOver::HubPeer(h, peer) => {
+                let end = self.hub_peer_end(design, &mut wiring.hubs, (h, peer));
                 Some((end, true, &FAMILIES[..1]))
             }
         }
@@ -469,7 +488,7 @@ impl Azure<'_> {
             if taken(over) {
                 continue;
             }
-            let Some((end, up, families)) = self.end(design, over) else { continue };
+            let Some((end, up, families)) = self.end(design, &mut declared.wiring, over) else { continue };
             let told = keys.into_iter().flat_map(|key| declared.told.get(key).into_iter().flatten());
             let told = told.filter(|a| {
                 a.peering == peering && a.link.is_none_or(|only| link.is_none_or(|link| only == link))
@@ -616,7 +635,7 @@ pub(crate) fn peer_addresses(peering: &CircuitPeering, link: LinkRole) -> Vec<(I
     v4.into_iter().chain(v6).filter_map(usable).collect()
 }
 
-fn accepting(speaker: &ResourceId) -> SessionEnd {
+pub(super) fn accepting(speaker: &ResourceId) -> SessionEnd {
     SessionEnd {
         default_import_policy: Some(DefaultPolicy::AcceptRoute),
         default_export_policy: Some(DefaultPolicy::AcceptRoute),
@@ -625,7 +644,7 @@ fn accepting(speaker: &ResourceId) -> SessionEnd {
 }
 
 /// A session's end has one address of each family; both instances tell the same (BGP-9).
-fn first_of_family(addresses: &[IpAddr]) -> Vec<IpAddr> {
+pub(super) fn first_of_family(addresses: &[IpAddr]) -> Vec<IpAddr> {
     let first = |v4: bool| addresses.iter().find(move |a| a.is_ipv4() == v4).copied();
     first(true).into_iter().chain(first(false)).collect()
 }
@@ -635,6 +654,6 @@ fn flat_space(space: &[(usize, Vec<IpNet>)]) -> Vec<IpNet> {
 }
 
 /// Positions in a document fit.
-fn position(index: usize) -> u32 {
+pub(super) fn position(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }

@@ -36,7 +36,7 @@ impl Builder<'_> {
             let circuit = found.and_then(|c| self.circuit(c));
             let computed = |over: &LearnedOver| match over {
                 LearnedOver::Circuit(c, PeeringType::AzurePrivatePeering, _) => circuit == Some(*c),
-                LearnedOver::Circuit(..) | LearnedOver::RouteServer(_) => false,
+                LearnedOver::Circuit(..) | LearnedOver::RouteServer(_) | LearnedOver::HubPeer(..) => false,
                 LearnedOver::Connection(n) => connection == Some(*n),
             };
             if self.computed.iter().any(computed) {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::super::scope::same_region;
 use super::super::{ControlPlane, Domain, DomainOwner, Subscription, Transit};
 use super::{Builder, is_basic, vnet_ix};
-use crate::model::{Entity, GatewayType, HubRoutingPreference, ResourceId};
+use crate::model::{
+    Entity, GatewayType, HubRoutingPreference, HubVirtualNetworkConnection, ResourceId, VirtualHub,
+};
 
 impl Builder<'_> {
     /// One domain per network that has gateways or a Route Server, in the document's order, then one per hub.
@@ -24,6 +26,7 @@ impl Builder<'_> {
             vpn: Vec::new(),
             preference: HubRoutingPreference::default(),
             transit: Transit::Allowed,
+            table: None,
             offers: Arc::default(),
             events: Vec::new(),
         };
@@ -66,6 +69,7 @@ impl Builder<'_> {
                     vpn,
                     preference: domain.preference,
                     transit: Transit::Only,
+                    table: None,
                     offers: Arc::default(),
                     events: Vec::new(),
                 };
@@ -73,17 +77,26 @@ impl Builder<'_> {
             }
             plane.domains[at].transit = Transit::Never;
         }
-        for h in 0..document.virtual_hubs.len() {
-            plane.domains.push(Domain {
+        // One for each table of a hub that connections are associated with, the default one in any case (VWAN-1).
+        for (h, hub) in document.virtual_hubs.iter().enumerate() {
+            let mut tables: Vec<Option<String>> = vec![None];
+            for connection in &hub.virtual_network_connections {
+                let table = table_of(connection);
+                if !tables.contains(&table) {
+                    tables.push(table);
+                }
+            }
+            plane.domains.extend(tables.into_iter().map(|table| Domain {
                 owner: DomainOwner::Hub(h),
                 route_server: None,
                 express_route: Vec::new(),
                 vpn: Vec::new(),
-                preference: document.virtual_hubs[h].hub_routing_preference,
+                preference: hub.hub_routing_preference,
                 transit: Transit::Never,
+                table,
                 offers: Arc::default(),
                 events: Vec::new(),
-            });
+            }));
         }
     }
 
@@ -104,6 +117,9 @@ impl Builder<'_> {
         for (d, domain) in domains.iter().enumerate() {
             let DomainOwner::Hub(h) = domain.owner else { continue };
             for connection in &document.virtual_hubs[h].virtual_network_connections {
+                if table_of(connection) != domain.table {
+                    continue;
+                }
                 if let Some(Entity::VirtualNetwork(v)) =
                     self.topology.entity(&connection.remote_virtual_network)
                 {
@@ -150,4 +166,10 @@ impl Builder<'_> {
         }
         subscriptions
     }
+}
+
+/// The table that a connection is associated with; none is the default one.
+fn table_of(connection: &HubVirtualNetworkConnection) -> Option<String> {
+    let name = connection.associated_route_table.as_ref().map(|id| id.name().to_ascii_lowercase());
+    name.filter(|name| !name.eq_ignore_ascii_case(VirtualHub::DEFAULT_ROUTE_TABLE))
 }

@@ -2,6 +2,7 @@
 
 mod circuits;
 mod domains;
+mod hubs;
 mod microsoft;
 mod servers;
 mod vpn;
@@ -14,6 +15,7 @@ use ipnet::IpNet;
 
 use super::azure::{Azure, Use};
 use super::bgp::{self, Bgp, Over};
+use super::hub_tables;
 use super::on_premises;
 use super::scope::same_tenant;
 use super::{ControlPlane, DomainOwner, Event, EventKind, LearnedOver, Offer, Via};
@@ -84,6 +86,7 @@ fn settle(topology: &Topology, before: Option<&Before<'_>>) -> Result<ControlPla
     }
     let gateways = &document.virtual_network_gateways;
     plane.printed_next_hops = gateways.iter().map(|gateway| build.printed_next_hops(gateway)).collect();
+    plane.hubs = hub_tables::build(topology, bgp.as_ref());
     for at in 0..plane.domains.len() {
         if let (Some((was, heard)), Some(bgp)) = (unchanged, &bgp)
             && build.offers_as(&plane, was, bgp, heard, at)
@@ -95,7 +98,10 @@ fn settle(topology: &Topology, before: Option<&Before<'_>>) -> Result<ControlPla
         let told = std::mem::take(&mut build.events);
         let offers = match plane.domains[at].owner {
             DomainOwner::VirtualNetwork(_) => build.gateway_offers(bgp.as_ref(), &plane, at),
-            DomainOwner::Hub(hub) => build.hub_offers(hub),
+            DomainOwner::Hub(hub) => {
+                let table = plane.domains[at].table.clone();
+                build.hub_offers(&plane, hub, table.as_deref())
+            }
         };
         plane.domains[at].events = std::mem::replace(&mut build.events, told);
         let events = plane.domains[at].events.clone();
@@ -192,10 +198,12 @@ impl<'t> Builder<'t> {
             Use::Outside { over: LearnedOver::Connection(c), .. } => mine(c),
             Use::Outside { over: LearnedOver::RouteServer(r), .. } => domain.route_server == Some(r),
             Use::Transit { near, far } => domain.has_gateway(near.0) || domain.has_gateway(far.0),
-            Use::Outside { .. } | Use::GlobalReach { .. } | Use::Branch => false,
+            Use::Outside { .. } | Use::GlobalReach { .. } | Use::Branch | Use::Hubs { .. } => false,
         };
+        // What a hub offers is in its tables.
+        let of_network = matches!(domain.owner, DomainOwner::VirtualNetwork(_));
         let mut sessions = bgp.wiring.sessions.iter().filter(|session| concerns(session.what));
-        !declared && sessions.all(|session| bgp.hears_as(heard, session))
+        of_network && !declared && sessions.all(|session| bgp.hears_as(heard, session))
     }
 
     /// Tells what exceeds limits.
@@ -222,6 +230,11 @@ impl<'t> Builder<'t> {
                 Over::Outside(LearnedOver::RouteServer(r)) => {
                     let id = &document.route_servers[r].id;
                     (id, Rule::ARS_12, "from one peer".to_owned(), "the BGP session is down".to_owned())
+                }
+                // No document tells a limit: none is ever exceeded.
+                Over::Outside(LearnedOver::HubPeer(h, _)) => {
+                    let id = &document.virtual_hubs[h].id;
+                    (id, Rule::VWAN_16, "from one peer".to_owned(), "the BGP session is down".to_owned())
                 }
                 Over::Connection(n) => {
                     let id = &document.connections[n].id;

@@ -1,13 +1,13 @@
-//! What Route Servers and hubs offer.
+//! What Route Servers offer.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::super::bgp::{Bgp, flat};
 use super::super::{EventKind, LearnedOver, Offer, Via};
-use super::{Builder, static_offer};
+use super::Builder;
 use crate::bgp::Stage;
-use crate::model::{Asn, Entity, Limits};
+use crate::model::{Asn, Limits};
 use crate::rule::Rule;
 
 impl Builder<'_> {
@@ -62,31 +62,5 @@ impl Builder<'_> {
                 });
             }
         }
-    }
-
-    /// What a hub gives its networks: each other's spaces and what it is declared to know (VWAN-2).
-    pub(super) fn hub_offers(&mut self, h: usize) -> Vec<Offer> {
-        let document = self.topology.document();
-        let hub = &document.virtual_hubs[h];
-        let mut offers = Vec::new();
-        for connection in &hub.virtual_network_connections {
-            let Some(Entity::VirtualNetwork(v)) = self.topology.entity(&connection.remote_virtual_network)
-            else {
-                continue;
-            };
-            for prefix in &document.virtual_networks[v].address_space {
-                let via = Via::Hub { hub: h, vnet: Some(v), connection: None };
-                offers.push(static_offer(*prefix, via, &hub.route_next_hop_addresses));
-            }
-        }
-        for route in &hub.learned_routes {
-            let via = Via::Hub { hub: h, vnet: None, connection: route.connection.clone() };
-            let next_hops =
-                route.next_hop.map_or_else(|| hub.route_next_hop_addresses.clone(), |ip| vec![ip]);
-            let (prefix, as_path) = (route.prefix.trunc(), route.as_path.clone());
-            offers.push(Offer { prefix, via, as_path, weight: 0, is_static: false, next_hops });
-        }
-        offers.retain(|o| o.prefix.addr().is_ipv4());
-        offers
     }
 }

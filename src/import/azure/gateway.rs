@@ -1,4 +1,4 @@
-//! Gateways, connections, Route Servers and virtual hubs.
+//! Gateways, connections and Route Servers.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,9 +8,8 @@ use serde_json::Value;
 use super::super::WarningKind;
 use super::super::read::{Body, Context, owner};
 use crate::model::{
-    Asn, BgpConnection, Connection, ConnectionType, GatewayType, HubRoutingPreference,
-    HubVirtualNetworkConnection, LocalNetworkGateway, ResourceId, RouteServer, VirtualHub,
-    VirtualNetworkGateway, VpnType,
+    Asn, BgpConnection, Connection, ConnectionType, GatewayType, HubRoutingPreference, LocalNetworkGateway,
+    ResourceId, RouteServer, VirtualNetworkGateway, VpnType,
 };
 
 /// The subnet of each IP configuration, as the subnets themselves say: the only clue where the configuration was not
@@ -75,15 +74,7 @@ pub(super) fn virtual_network_gateway(
         .unwrap_or_default();
     gateway.active_active = body.flag("activeActive").or_else(|| body.flag("active")).unwrap_or(false);
     gateway.enable_bgp = body.flag("enableBgp").unwrap_or(false);
-    if let Some(bgp) = body.inner("bgpSettings") {
-        gateway.asn = bgp.asn("asn").filter(|asn| asn.0 != 0).unwrap_or(Asn::AZURE_GATEWAY);
-        let addresses = bgp.list("bgpPeeringAddresses");
-        let defaults: Vec<IpAddr> =
-            addresses.iter().flat_map(|a| a.addresses("defaultBgpIpAddresses")).collect();
-        // Old API versions have only the joined text.
-        gateway.bgp_peering_addresses =
-            if defaults.is_empty() { bgp.addresses("bgpPeeringAddress") } else { defaults };
-    }
+    bgp_settings(body, &mut gateway);
     gateway.gateway_default_site = body.reference("gatewayDefaultSite", "gateway_default_site");
     if let Some(clients) = body.inner("vpnClientConfiguration") {
         let pool = clients.inner("vpnClientAddressPool");
@@ -109,6 +100,19 @@ pub(super) fn virtual_network_gateway(
     }
     body.not_modelled(&["natRules", "enableBgpRouteTranslationForNat"]);
     Some(gateway)
+}
+
+/// The ASN and the instances' addresses.
+pub(super) fn bgp_settings(body: &Body<'_>, gateway: &mut VirtualNetworkGateway) {
+    if let Some(bgp) = body.inner("bgpSettings") {
+        gateway.asn = bgp.asn("asn").filter(|asn| asn.0 != 0).unwrap_or(Asn::AZURE_GATEWAY);
+        let addresses = bgp.list("bgpPeeringAddresses");
+        let defaults: Vec<IpAddr> =
+            addresses.iter().flat_map(|a| a.addresses("defaultBgpIpAddresses")).collect();
+        // Old API versions have only the joined text.
+        gateway.bgp_peering_addresses =
+            if defaults.is_empty() { bgp.addresses("bgpPeeringAddress") } else { defaults };
+    }
 }
 
 pub(super) fn local_network_gateway(body: &Body<'_>) -> LocalNetworkGateway {
@@ -176,7 +180,7 @@ pub(super) fn is_route_server(body: &Body<'_>) -> bool {
     !wan && (configured || body.get("sku").is_some_and(|s| s == "Standard"))
 }
 
-fn preference(body: &Body<'_>) -> HubRoutingPreference {
+pub(super) fn preference(body: &Body<'_>) -> HubRoutingPreference {
     body.word(
         "hubRoutingPreference",
         &[
@@ -222,76 +226,4 @@ fn bgp_connection(body: &Body<'_>) -> Option<BgpConnection> {
         return None;
     };
     Some(BgpConnection { name: body.name.to_owned(), peer_ip, peer_asn })
-}
-
-pub(super) fn virtual_hub(body: &Body<'_>) -> VirtualHub {
-    let context = body.context;
-    let mut hub = VirtualHub {
-        id: body.id.clone(),
-        address_prefix: body.prefix("addressPrefix"),
-        location: body.text("location"),
-        virtual_wan: body.id_in("virtualWan"),
-        hub_routing_preference: preference(body),
-        virtual_network_connections: Vec::new(),
-        learned_routes: Vec::new(),
-        route_next_hop_addresses: Vec::new(),
-    };
-    for connection in context.children(body.id, "virtualhubs/hubvirtualnetworkconnections") {
-        let Some(remote) = connection.reference("remoteVirtualNetwork", "remote_virtual_network") else {
-            connection.warn(WarningKind::Missing, "remoteVirtualNetwork", "the connection was left out");
-            continue;
-        };
-        if let Some(routing) = connection.inner("routingConfiguration") {
-            routing_configuration(&routing);
-        }
-        hub.virtual_network_connections.push(HubVirtualNetworkConnection {
-            name: connection.name.to_owned(),
-            remote_virtual_network: remote,
-            // Left out in ARM means off. On is what `az network vhub connection create` and a document of ours take
-            // where nothing is said: a default of theirs, not of the API.
-            enable_internet_security: connection.flag("enableInternetSecurity").unwrap_or(false),
-        });
-    }
-    if let Some(table) = body.inner("routeTable")
-        && table.has("routes")
-    {
-        let reason = "static routes of the hub are not modelled";
-        body.warn(WarningKind::NotModelled, "routeTable.routes", reason);
-    }
-    body.not_modelled(&["virtualHubRouteTableV2s", "routeMaps"]);
-    for peer in context.children(body.id, "virtualhubs/bgpconnections") {
-        peer.warn(
-            WarningKind::NotModelled,
-            "",
-            "a BGP peer of a hub is not modelled; declare what it teaches",
-        );
-    }
-    hub
-}
-
-/// Routing between tables of a hub is not modelled: whatever differs from the defaults is reported.
-fn routing_configuration(body: &Body<'_>) {
-    if let Some(table) = body.id_in("associatedRouteTable")
-        && !table.name().eq_ignore_ascii_case("defaultRouteTable")
-    {
-        let reason = format!("association with `{}` is not modelled", table.name());
-        body.warn(WarningKind::NotModelled, "associatedRouteTable", reason);
-    }
-    if let Some(propagated) = body.inner("propagatedRouteTables") {
-        let tables = propagated.ids_in("ids");
-        let labels = propagated.texts("labels");
-        let usual = tables.iter().all(|t| t.name().eq_ignore_ascii_case("defaultRouteTable"))
-            && labels.iter().all(|l| l.eq_ignore_ascii_case("default"));
-        if !usual {
-            let reason = "propagation to other tables than the default one is not modelled";
-            body.warn(WarningKind::NotModelled, "propagatedRouteTables", reason);
-        }
-    }
-    if let Some(routes) = body.inner("vnetRoutes")
-        && routes.has("staticRoutes")
-    {
-        let reason = "static routes of a hub connection are not modelled";
-        body.warn(WarningKind::NotModelled, "vnetRoutes.staticRoutes", reason);
-    }
-    body.not_modelled(&["inboundRouteMap", "outboundRouteMap"]);
 }

@@ -3,6 +3,7 @@
 mod compute;
 mod express_route;
 mod gateway;
+mod hub;
 mod nsg;
 mod vnet;
 
@@ -62,6 +63,7 @@ pub(super) fn translate(store: &Store, inputs: &[String]) -> Translated {
     let subnets = gateway::configuration_subnets(&context);
     let mut communities = HashMap::new();
     let mut document = Document::new();
+    let mut branches = hub::Branches::default();
     for raw in &store.raws {
         let body = context.body(raw);
         if let Some(parent) = &raw.parent {
@@ -118,10 +120,25 @@ pub(super) fn translate(store: &Store, inputs: &[String]) -> Translated {
             "virtualhubs" if gateway::is_route_server(&body) => {
                 document.route_servers.push(gateway::route_server(&body, &subnets));
             }
-            "virtualhubs" => document.virtual_hubs.push(gateway::virtual_hub(&body)),
+            "virtualhubs" => document.virtual_hubs.push(hub::virtual_hub(&body)),
+            "expressroutegateways" => {
+                let (gateway, connections) = hub::express_route_gateway(&body, &mut branches);
+                document.virtual_network_gateways.push(gateway);
+                document.connections.extend(connections);
+            }
+            "vpngateways" => {
+                let (gateway, connections) = hub::vpn_gateway(&body, &mut branches);
+                document.virtual_network_gateways.push(gateway);
+                document.connections.extend(connections);
+            }
+            "vpnsites" => document.local_network_gateways.extend(hub::vpn_site(&body)),
+            "networkvirtualappliances" => {
+                document.network_virtual_appliances.extend(hub::network_virtual_appliance(&body));
+            }
             _ => {}
         }
     }
+    branches.settle(&mut document.virtual_hubs);
     Translated {
         document,
         warnings: context.warnings.into_inner(),

@@ -6,11 +6,14 @@ mod text;
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use serde_json::{Map, Value};
 
 use super::{ImportError, ImportLimits, Warning, json};
-use crate::model::{Asn, EffectiveNextHopType, EffectiveRouteRow, ResourceId};
+use crate::model::tables::{
+    BgpPeerStatus, EffectiveRouteMapRoute, ExpressRouteCircuitRoutesTable,
+    ExpressRouteCircuitRoutesTableSummary, GatewayRoute, VirtualHubEffectiveRoute,
+};
+use crate::model::{EffectiveNextHopType, EffectiveRouteRow, ResourceId};
 
 /// Everything one input held.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,113 +53,19 @@ pub enum ObservedTable {
     /// Routes that a gateway or Route Server learned or advertises.
     Gateway(Vec<GatewayRoute>),
     /// The table of one link of a circuit.
-    Circuit(Vec<CircuitRoute>),
+    Circuit(Vec<ExpressRouteCircuitRoutesTable>),
     /// The neighbours of one link of a circuit.
-    CircuitSummary(Vec<CircuitNeighbor>),
+    CircuitSummary(Vec<ExpressRouteCircuitRoutesTableSummary>),
     /// Effective routes of a hub, a hub's table or a connection of a hub.
-    Hub(Vec<HubRoute>),
+    Hub(Vec<VirtualHubEffectiveRoute>),
     /// Routes that a connection of a hub brings in or takes out.
-    HubPeer(Vec<HubPeerRoute>),
+    HubPeer(Vec<EffectiveRouteMapRoute>),
     /// BGP peers of a gateway.
-    BgpPeers(Vec<BgpPeer>),
+    BgpPeers(Vec<BgpPeerStatus>),
     /// The answer to one question.
     NextHop(NextHop),
     /// A list without items, which does not say what it is a list of.
     Empty,
-}
-
-/// A route as a gateway prints it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GatewayRoute {
-    /// The prefix.
-    pub network: IpNet,
-    /// The next hop: an address, or words such as `Virtual Network`.
-    pub next_hop: Option<String>,
-    /// The AS path, newest first.
-    pub as_path: Vec<Asn>,
-    /// `Network`, `EBgp`, `IBgp`, `Igp`, …
-    pub origin: Option<String>,
-    /// The instance that holds the route.
-    pub local_address: Option<IpAddr>,
-    /// The peer it came from.
-    pub source_peer: Option<IpAddr>,
-    /// The weight.
-    pub weight: Option<u32>,
-}
-
-/// A route as an edge router of a circuit prints it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CircuitRoute {
-    /// The prefix.
-    pub network: IpNet,
-    /// The next hop.
-    pub next_hop: Option<IpAddr>,
-    /// The local preference.
-    pub local_preference: Option<u32>,
-    /// The weight.
-    pub weight: Option<u32>,
-    /// The AS path, newest first.
-    pub as_path: Vec<Asn>,
-    /// The letter behind the path: `i`, `e` or `?`.
-    pub origin: Option<char>,
-}
-
-/// A neighbour as an edge router of a circuit prints it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CircuitNeighbor {
-    /// Its address.
-    pub neighbor: IpAddr,
-    /// Its ASN.
-    pub asn: Option<Asn>,
-    /// How long, in the router's words (`1d14h`, `never`).
-    pub up_down: Option<String>,
-    /// Prefixes received; none while the session is down.
-    pub prefixes_received: Option<u32>,
-    /// The state's word, where no count stands in its place.
-    pub state: Option<String>,
-}
-
-/// A route as a hub prints it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HubRoute {
-    /// The prefixes.
-    pub prefixes: Vec<IpNet>,
-    /// Where it leads, in the hub's words (`Remote Hub`, `VPN_S2S_Gateway`, …).
-    pub next_hop_type: Option<String>,
-    /// The resources it leads to.
-    pub next_hops: Vec<ResourceId>,
-    /// The resource it came from.
-    pub route_origin: Option<ResourceId>,
-    /// The AS path, newest first.
-    pub as_path: Vec<Asn>,
-}
-
-/// A route over a connection of a hub.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HubPeerRoute {
-    /// The prefix.
-    pub prefix: IpNet,
-    /// The AS path, newest first.
-    pub as_path: Vec<Asn>,
-    /// Communities, as printed: numbers joined by commas.
-    pub communities: Option<String>,
-}
-
-/// A BGP peer of a gateway.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BgpPeer {
-    /// Its address.
-    pub neighbor: IpAddr,
-    /// Its ASN.
-    pub asn: Option<Asn>,
-    /// `Connected`, `Connecting`, `Idle`, …
-    pub state: Option<String>,
-    /// The instance that peers.
-    pub local_address: Option<IpAddr>,
-    /// How many routes it sent.
-    pub routes_received: Option<u32>,
-    /// How long, as printed (`9.01:04:53.5768637`).
-    pub connected_duration: Option<String>,
 }
 
 /// The answer of `az network watcher show-next-hop`.

@@ -1,6 +1,7 @@
 //! From rows to tables: one reader a kind, whatever the rows were printed as.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -10,12 +11,14 @@ use serde_json::{Map, Value};
 use super::super::format::{kind_of, short};
 use super::super::raw::text_of;
 use super::super::{ImportError, Warning, WarningKind};
-use super::{
-    BgpPeer, CircuitNeighbor, CircuitRoute, GatewayRoute, HubPeerRoute, HubRoute, Kind, NextHop,
-    ObservedRoutes, ObservedTable, Section,
+use super::{Kind, NextHop, ObservedRoutes, ObservedTable, Section};
+use crate::model::bgp::{AsPath, Origin};
+use crate::model::tables::{
+    BgpPeerStatus, CircuitPath, EffectiveRouteMapRoute, ExpressRouteCircuitRoutesTable,
+    ExpressRouteCircuitRoutesTableSummary, GatewayRoute, VirtualHubEffectiveRoute,
 };
 use crate::model::{
-    Asn, EffectiveNextHopType, EffectiveRouteRow, ResourceId, RouteSource, RouteState, parse_prefix,
+    EffectiveNextHopType, EffectiveRouteRow, ResourceId, RouteSource, RouteState, parse_prefix,
 };
 
 pub(super) struct Reader<'a> {
@@ -78,10 +81,12 @@ impl<'a> Reader<'a> {
         let roles: Vec<String> = map.keys().filter(|k| k.starts_with("routeservicerole_")).cloned().collect();
         if !roles.is_empty() {
             for role in roles {
-                if let Some(inner @ Value::Array(_)) = map.get_mut(&role).map(Value::take) {
-                    let suffix = role.strip_prefix("routeservicerole_").unwrap_or(&role).to_ascii_uppercase();
-                    let name = format!("RouteServiceRole_{suffix}");
-                    self.value(Some(name.clone()), inner, &format!("{place}.{name}"), depth + 1)?;
+                let suffix = role.strip_prefix("routeservicerole_").unwrap_or(&role).to_ascii_uppercase();
+                let name = format!("RouteServiceRole_{suffix}");
+                let place = format!("{place}.{name}");
+                match map.get_mut(&role).map(Value::take) {
+                    None | Some(Value::Null) => self.list(Some(name), Vec::new(), &place)?,
+                    Some(inner) => self.value(Some(name), inner, &place, depth + 1)?,
                 }
             }
             return Ok(());
@@ -126,7 +131,7 @@ impl<'a> Reader<'a> {
 
     /// Reads rows of one kind.
     pub(super) fn rows(&mut self, name: Option<String>, rows: Vec<Map<String, Value>>, place: &str) -> Done {
-        let Some(kind) = rows.first().and_then(Kind::of) else {
+        let Some(kind) = rows.iter().find_map(Kind::of) else {
             let keys: Vec<&str> = rows.iter().flat_map(Map::keys).map(String::as_str).take(6).collect();
             let reason = format!("rows with the members `{}` are no routes", short(&keys.join("`, `"), 200));
             return Err(self.refuse(ImportError::Unrecognised, place, &reason));
@@ -219,13 +224,12 @@ impl Cells<'_> {
         self.parsed(field, "address")
     }
 
-    /// The neighbour that a row is about.
+    /// The neighbour that a row is about. A row without one still counts.
     fn neighbor(&mut self) -> Option<IpAddr> {
-        let found = self.address("neighbor");
-        if found.is_none() {
-            self.warn(WarningKind::Missing, "neighbor", "the row was left out".to_owned());
+        if self.text("neighbor").is_none() {
+            self.warn(WarningKind::Missing, "neighbor", "the row does not say whom it is about".to_owned());
         }
-        found
+        self.address("neighbor")
     }
 
     fn number(&mut self, field: &str) -> Option<u32> {
@@ -261,14 +265,25 @@ impl Cells<'_> {
         found
     }
 
+    /// A value that any text gives.
+    fn word<T: FromStr<Err = Infallible>>(&self, field: &str) -> Option<T> {
+        self.text(field).map(|text| text.parse().unwrap_or_else(|never: Infallible| match never {}))
+    }
+
     /// ASNs joined by `-` (gateways, hubs) or blanks (circuits, which add a letter for the origin).
-    fn as_path(&mut self, field: &str) -> (Vec<Asn>, Option<char>) {
+    fn as_path(&mut self, field: &str) -> CircuitPath {
+        let text = self.text(field).unwrap_or_default().replace('-', " ");
+        if let Ok(path) = text.parse() {
+            return path;
+        }
+        // One word that is none must not cost the rest of the path.
         let (mut path, mut origin) = (Vec::new(), None);
-        let text = self.text(field).unwrap_or_default();
-        for part in text.split(|c: char| c == '-' || c.is_whitespace()).filter(|p| !p.is_empty()) {
+        for part in text.split_whitespace() {
             match (part.parse(), part) {
                 (Ok(asn), _) => path.push(asn),
-                (Err(_), "i" | "e" | "?") => origin = part.chars().next(),
+                (Err(_), "i") => origin = Some(Origin::Igp),
+                (Err(_), "e") => origin = Some(Origin::Egp),
+                (Err(_), "?") => origin = Some(Origin::Incomplete),
                 (Err(_), _) => {
                     let reason =
                         format!("`{}` is no autonomous system number and was left out", short(part, 80));
@@ -276,7 +291,7 @@ impl Cells<'_> {
                 }
             }
         }
-        (path, origin)
+        CircuitPath { as_path: AsPath::sequence(path), origin }
     }
 
     fn next_hop_type(&mut self) -> Option<EffectiveNextHopType> {
@@ -359,44 +374,37 @@ fn effective<'a>(rows: &'a [Map<String, Value>], cells: &mut Cells<'a>) -> Vec<E
 fn gateway(cells: &mut Cells<'_>) -> Option<GatewayRoute> {
     Some(GatewayRoute {
         network: cells.prefix("network")?,
-        next_hop: cells.text("nexthop"),
-        as_path: cells.as_path("aspath").0,
-        origin: cells.text("origin"),
-        local_address: cells.address("localaddress"),
+        next_hop: cells.word("nexthop"),
+        origin: cells.word("origin"),
         source_peer: cells.address("sourcepeer"),
+        as_path: cells.as_path("aspath").as_path,
         weight: cells.number("weight"),
+        local_address: cells.address("localaddress"),
     })
 }
 
-fn circuit(cells: &mut Cells<'_>) -> Option<CircuitRoute> {
-    let network = cells.prefix("network")?;
-    let (as_path, origin) = cells.as_path("path");
-    Some(CircuitRoute {
-        network,
+fn circuit(cells: &mut Cells<'_>) -> Option<ExpressRouteCircuitRoutesTable> {
+    Some(ExpressRouteCircuitRoutesTable {
+        network: cells.prefix("network")?,
         next_hop: cells.address("nexthop"),
-        local_preference: cells.number("locprf"),
+        loc_prf: cells.number("locprf"),
         weight: cells.number("weight"),
-        as_path,
-        origin,
+        path: cells.as_path("path"),
     })
 }
 
-fn circuit_neighbor(cells: &mut Cells<'_>) -> Option<CircuitNeighbor> {
-    let neighbor = cells.neighbor()?;
+fn circuit_neighbor(cells: &mut Cells<'_>) -> Option<ExpressRouteCircuitRoutesTableSummary> {
     let asn_field = if cells.map.contains_key("as") { "as" } else { "asn" };
-    // A count, or a state's word in its place.
-    let state = cells.text("statepfxrcd").or_else(|| cells.text("stateorprefixesreceived"));
-    let prefixes_received = state.as_deref().and_then(|s| s.parse().ok());
-    Some(CircuitNeighbor {
-        neighbor,
+    Some(ExpressRouteCircuitRoutesTableSummary {
+        neighbor: cells.neighbor(),
+        v: cells.number("v"),
         asn: cells.parsed(asn_field, "autonomous system number"),
         up_down: cells.text("updown"),
-        state: if prefixes_received.is_none() { state } else { None },
-        prefixes_received,
+        state_pfx_rcd: cells.word("statepfxrcd").or_else(|| cells.word("stateorprefixesreceived")),
     })
 }
 
-fn hub(cells: &mut Cells<'_>) -> Option<HubRoute> {
+fn hub(cells: &mut Cells<'_>) -> Option<VirtualHubEffectiveRoute> {
     let prefixes = cells.prefixes("addressprefixes");
     if prefixes.is_empty() {
         cells.warn(WarningKind::Missing, "addressPrefixes", "the row was left out".to_owned());
@@ -406,36 +414,40 @@ fn hub(cells: &mut Cells<'_>) -> Option<HubRoute> {
         Some(Value::Array(items)) => {
             items.iter().map(text_of).filter(|t| !t.is_empty()).map(ResourceId::new).collect()
         }
+        // A table for people joins them.
         Some(other) => {
-            Some(text_of(other)).filter(|t| !t.is_empty()).map(ResourceId::new).into_iter().collect()
+            let text = text_of(other);
+            text.split(", ").map(str::trim).filter(|t| !t.is_empty()).map(ResourceId::new).collect()
         }
         None => Vec::new(),
     };
-    Some(HubRoute {
-        prefixes,
-        next_hop_type: cells.text("nexthoptype"),
+    Some(VirtualHubEffectiveRoute {
+        address_prefixes: prefixes,
         next_hops,
+        next_hop_type: cells.text("nexthoptype"),
         route_origin: cells.text("routeorigin").map(ResourceId::new),
-        as_path: cells.as_path("aspath").0,
+        as_path: cells.as_path("aspath").as_path,
     })
 }
 
-fn hub_peer(cells: &mut Cells<'_>) -> Option<HubPeerRoute> {
-    Some(HubPeerRoute {
+fn hub_peer(cells: &mut Cells<'_>) -> Option<EffectiveRouteMapRoute> {
+    Some(EffectiveRouteMapRoute {
         prefix: cells.prefix("prefix")?,
-        as_path: cells.as_path("aspath").0,
-        communities: cells.text("bgpcommunities"),
+        bgp_communities: cells.text("bgpcommunities"),
+        as_path: cells.as_path("aspath").as_path,
     })
 }
 
-fn bgp_peer(cells: &mut Cells<'_>) -> Option<BgpPeer> {
-    Some(BgpPeer {
-        neighbor: cells.neighbor()?,
+fn bgp_peer(cells: &mut Cells<'_>) -> Option<BgpPeerStatus> {
+    Some(BgpPeerStatus {
+        neighbor: cells.neighbor(),
         asn: cells.parsed("asn", "autonomous system number"),
-        state: cells.text("state"),
-        local_address: cells.address("localaddress"),
-        routes_received: cells.number("routesreceived"),
+        state: cells.word("state"),
         connected_duration: cells.text("connectedduration"),
+        routes_received: cells.number("routesreceived"),
+        messages_sent: cells.parsed("messagessent", "number"),
+        messages_received: cells.parsed("messagesreceived", "number"),
+        local_address: cells.address("localaddress"),
     })
 }
 

@@ -168,7 +168,8 @@ fn sliced(columns: &[Column], line: &str) -> Option<Map<String, Value>> {
         }
         let end = columns.get(at + 1).map_or(chars.len(), |(_, next)| *next).min(chars.len());
         let text: String = chars.get((*start).min(end)..end).unwrap_or_default().iter().collect();
-        if !text.trim().is_empty() {
+        // An empty cell still tells what table it is; a state is said or it is not.
+        if !text.trim().is_empty() || name != "state" {
             row.insert(name.clone(), cell(name, text.trim()));
         }
     }
@@ -219,7 +220,9 @@ fn fold(name: &str) -> String {
 
 /// A cell's value; `{a, b}` is PowerShell's way to print a list.
 fn cell(key: &str, text: &str) -> Value {
-    let inner = text.strip_prefix('{').and_then(|t| t.strip_suffix('}'));
+    // In a path, braces are a set.
+    let list = !matches!(key, "aspath" | "path");
+    let inner = text.strip_prefix('{').and_then(|t| t.strip_suffix('}')).filter(|_| list);
     match inner {
         Some(inner) => inner
             .split(',')

@@ -593,6 +593,13 @@ impl Walker<'_> {
         {
             return self.enter_tunnel(place(nic), tunnel, far, appliance.is_none_or(|a| a.stateful), packet);
         }
+        let appliance_ix = self.world.hosts.appliance_of.get(&nic).copied();
+        if let Some((length, ways)) = appliance_ix.and_then(|a| self.overlay_ways(a, packet.destination()))
+            && i32::from(length) > guest_length
+        {
+            let stateful = appliance.is_none_or(|a| a.stateful);
+            return self.over_own_tunnels(place(nic), nic, ways, stateful, packet);
+        }
         let egress = match guest {
             Some(route) => match route.network_interface.as_ref().and_then(|id| topology.entity(id)) {
                 Some(Entity::Nic(n)) => n,

@@ -89,7 +89,7 @@ impl Walker<'_> {
     }
 
     /// From Microsoft's edge into a customer's network, by a circuit or by the Internet.
-    fn customer_bound(
+    pub(super) fn customer_bound(
         &mut self,
         at: usize,
         tenant: Option<&str>,

@@ -7,11 +7,12 @@ use ipnet::IpNet;
 use super::super::answer::{Disposition, DropReason, Next, Place};
 use super::super::encryption::Tunnel;
 use super::super::public::EdgeWay;
+use super::hub::HubEntry;
 use super::{Packet, State, Walker};
 use crate::control_plane::{
     DomainOwner, ExitKind, Links, RouterIx, Step, Via, is_default_route, is_private_address,
 };
-use crate::model::{ConnectionType, Entity, LinkRole, LoadBalancerSku, PeeringType};
+use crate::model::{ConnectionType, Entity, GatewayType, LinkRole, LoadBalancerSku, PeeringType};
 use crate::rule::{Decision, Rule};
 use crate::selection::{Handle, LocalKind};
 
@@ -40,7 +41,7 @@ impl Walker<'_> {
                 (0, Some(gateway_id(*gateway)), connection, far.map(gateway_id), None)
             }
             Via::RouteServer { next_hop } => (1, None, None, None, Some(*next_hop)),
-            Via::Hub { hub, vnet, connection } => {
+            Via::Hub { hub, vnet, connection, .. } => {
                 let vnet = vnet.map(|v| document.virtual_networks[v].id.clone());
                 (2, Some(document.virtual_hubs[*hub].id.clone()), connection.clone(), vnet, None)
             }
@@ -70,7 +71,11 @@ impl Walker<'_> {
                 self.decide(at, Decision::stated(Rule::ARS_2));
                 self.appliance(at, vnet, next_hop, check, packet)
             }
-            Via::Hub { hub, vnet: target, connection } => {
+            Via::Hub { hub, table: Some(table), .. } => {
+                let entry = HubEntry { table: Some(table), inspected: false, from_circuit: false };
+                Next::to(self.hub_router(hub, entry, packet))
+            }
+            Via::Hub { hub, table: None, vnet: target, connection } => {
                 let id = self.world.topology.document().virtual_hubs[hub].id.clone();
                 let place = Place::Hub(id.clone());
                 Next::to(self.visit(State::Hub { hub, offer, packet }, place, packet, |walker, at| {
@@ -140,6 +145,9 @@ impl Walker<'_> {
                     let entry =
                         on_premises.connection_entry((c, &declared.id), &declared.peer, packet.destination());
                     if entry.is_empty() {
+                        if let Some(appliance) = on_premises.connection_appliance(walker.world.topology, c) {
+                            return Next::to(walker.into_appliance(appliance, packet));
+                        }
                         return Next::End(Disposition::OnPremises(declared.peer.clone()));
                     }
                     let tenant = walker.gateway_tenant(gateway);
@@ -152,7 +160,7 @@ impl Walker<'_> {
 
     /// Over the links of a circuit's private peering, to another gateway on it, over Global Reach to another circuit, or
     /// to the customer's edge (WALK-17).
-    fn over_circuit(
+    pub(super) fn over_circuit(
         &mut self,
         at: usize,
         circuit: usize,
@@ -282,6 +290,11 @@ impl Walker<'_> {
         let document = topology.document();
         let declared = &document.virtual_network_gateways[gateway];
         let place = Place::Gateway(declared.id.clone());
+        if let Some(Entity::Hub(hub)) = topology.entity(&declared.virtual_network) {
+            let state = State::GatewayIn { gateway, connection, packet };
+            return self
+                .visit(state, place, packet, |walker, at| walker.hub_gateway_in(at, (gateway, hub), packet));
+        }
         let Some(Entity::VirtualNetwork(vnet)) = topology.entity(&declared.virtual_network) else {
             let delivered = Disposition::Delivered(Place::VirtualNetwork(declared.virtual_network.clone()));
             return self.end(place, packet, delivered, &[Decision::stated(Rule::SYS_16)]);
@@ -296,7 +309,10 @@ impl Walker<'_> {
             let candidate = walker.view(table).candidate(handle, prefix);
             walker.follow_route(at, table, &candidate);
             match handle {
-                Handle::Gateway(route) => walker.transit(at, vnet, route as usize, connection, packet),
+                Handle::Gateway(route) => {
+                    let from = (gateway, connection);
+                    walker.transit(at, vnet, route as usize, from, packet)
+                }
                 Handle::Service(_) => walker.no_transit(at, vnet, Rule::SE_5),
                 Handle::Local(local) => {
                     let kind = walker.world.selection.tables[table].locals[local as usize].kind.clone();
@@ -354,13 +370,14 @@ impl Walker<'_> {
     }
 
     /// From one branch towards another: an appliance's injected route is followed; VPN to VPN passes where both run BGP
-    /// (VPN-6), but never a default route (FT-11); nothing else does (ER-14, COEX-4).
+    /// (VPN-6), VPN to ExpressRoute and back where a Route Server exchanges branches (ARS-5), but never a default route
+    /// (FT-11); nothing else does (ER-14, COEX-4).
     fn transit(
         &mut self,
         at: usize,
         vnet: usize,
         route: usize,
-        connection: Option<usize>,
+        (gateway, connection): (usize, Option<usize>),
         packet: Packet,
     ) -> Next {
         let plane = self.world.plane;
@@ -375,12 +392,18 @@ impl Walker<'_> {
                 declared.enable_bgp && declared.connection_type != ConnectionType::ExpressRoute
             })
         };
+        let exchanged = plane.domains[subscription.domain]
+            .route_server
+            .is_some_and(|r| document.route_servers[r].allow_branch_to_branch_traffic);
+        let from_vpn = document.virtual_network_gateways[gateway].gateway_type == GatewayType::Vpn;
         let members: Vec<usize> = self.world.selection.gateways[subscription.domain].routes[route]
             .members
             .iter()
             .copied()
             .filter(|o| match &offers[*o].via {
                 Via::RouteServer { .. } => true,
+                Via::ExpressRoute { .. } => exchanged && from_vpn,
+                Via::Vpn { .. } if !from_vpn => exchanged && !is_default_route(&offers[*o].prefix),
                 Via::Vpn { connection: out, .. } => {
                     bgp(connection)
                         && bgp(*out)

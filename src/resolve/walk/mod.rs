@@ -5,7 +5,9 @@
 
 mod azure;
 mod edge;
+mod hub;
 mod hybrid;
+mod overlay;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -173,6 +175,30 @@ pub(super) enum State {
     Hub {
         hub: usize,
         offer: usize,
+        packet: Packet,
+    },
+    HubRouter {
+        hub: usize,
+        entry: hub::HubEntry,
+        packet: Packet,
+    },
+    HubFirewall {
+        hub: usize,
+        entry: hub::HubEntry,
+        packet: Packet,
+    },
+    HubGateway {
+        connection: usize,
+        /// The links of a circuit that lead on; of a VPN connection neither.
+        primary: bool,
+        secondary: bool,
+        /// As for [`State::Msee`].
+        far: Option<usize>,
+        reached: Option<usize>,
+        packet: Packet,
+    },
+    OwnTunnel {
+        nic: usize,
         packet: Packet,
     },
     Tunnel {

@@ -277,25 +277,17 @@ pub fn virtual_hub() -> impl Strategy<Value = Document> {
     dressed((vec(spoke(), 1..4), claims(), peered, any::<bool>()).prop_map(
         |(spokes, learned, peered, printed)| {
             let mut document = Document::new();
-            let mut hub = VirtualHub {
-                id: "vhub".into(),
-                address_prefix: Some(v4(10, 100, 0, 0, 24)),
-                location: None,
-                virtual_wan: None,
-                hub_routing_preference: crate::model::HubRoutingPreference::default(),
-                virtual_network_connections: Vec::new(),
-                learned_routes: learned.iter().map(|(p, n)| LearnedRoute::new(*p, path(*n))).collect(),
-                route_next_hop_addresses: Vec::new(),
-            };
+            let mut hub = VirtualHub::new("vhub");
+            hub.address_prefix = Some(v4(10, 100, 0, 0, 24));
+            hub.learned_routes = learned.iter().map(|(p, n)| LearnedRoute::new(*p, path(*n))).collect();
             if printed {
                 hub.route_next_hop_addresses = vec![IpAddr::V4(Ipv4Addr::new(20, 9, 9, 9))];
             }
             for (slot, (space, internet)) in (0_u8..).zip(&spokes) {
                 let id = add_network(&mut document, &format!("spoke{slot}"), slot, *space, None);
                 hub.virtual_network_connections.push(HubVirtualNetworkConnection {
-                    name: id.to_string(),
-                    remote_virtual_network: id,
                     enable_internet_security: *internet,
+                    ..HubVirtualNetworkConnection::new(id.to_string(), id)
                 });
             }
             document.virtual_hubs.push(hub);

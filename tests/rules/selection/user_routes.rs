@@ -132,18 +132,9 @@ fn udr_5_the_designated_gateway() {
 #[test]
 fn udr_6_only_a_vpn_gateway_can_be_a_next_hop() {
     let hub = VirtualHub {
-        id: "hub".into(),
         address_prefix: Some(net("10.200.0.0/24")),
-        location: None,
-        virtual_wan: None,
-        hub_routing_preference: azroute::model::HubRoutingPreference::default(),
-        virtual_network_connections: vec![HubVirtualNetworkConnection {
-            name: "v".into(),
-            remote_virtual_network: "v".into(),
-            enable_internet_security: true,
-        }],
-        learned_routes: Vec::new(),
-        route_next_hop_addresses: Vec::new(),
+        virtual_network_connections: vec![HubVirtualNetworkConnection::new("v", "v")],
+        ..VirtualHub::new("hub")
     };
     for (name, builder) in [
         ("ExpressRoute", base().er(&["10.50.0.0/16"])),

@@ -372,9 +372,8 @@ fn ars_14_ipv4_only() {
 /// Spokes `p` and `q` on a hub that knows 10.50.0.0/16 and a default route.
 fn hub(security: bool) -> TopologyBuilder {
     let connection = |spoke: &str, enable_internet_security| HubVirtualNetworkConnection {
-        name: spoke.into(),
-        remote_virtual_network: spoke.into(),
         enable_internet_security,
+        ..HubVirtualNetworkConnection::new(spoke, spoke)
     };
     let mut known = LearnedRoute::new(net("10.50.0.0/16"), [Asn(65001)]);
     known.connection = Some("hub-s2s".into());
@@ -388,12 +387,10 @@ fn hub(security: bool) -> TopologyBuilder {
     built.with(VirtualHub {
         id: "hub".into(),
         address_prefix: Some(net("10.100.0.0/24")),
-        location: None,
-        virtual_wan: None,
-        hub_routing_preference: HubRoutingPreference::default(),
         virtual_network_connections: vec![connection("p", true), connection("q", security)],
         learned_routes: vec![known, LearnedRoute::new(net("0.0.0.0/0"), [Asn(65001)])],
         route_next_hop_addresses: vec![ip("20.1.2.3")],
+        ..VirtualHub::default()
     })
 }
 

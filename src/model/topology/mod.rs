@@ -1,5 +1,7 @@
 //! A document that was checked: unique ids, sound values, and an index of what refers to what.
 
+mod hubs;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
@@ -55,6 +57,8 @@ pub(crate) enum Entity {
     RouteFilter(usize),
     RouteServer(usize),
     Hub(usize),
+    HubConnection(usize, usize),
+    HubRouteTable(usize, usize),
     Site(usize),
     Router(usize, usize),
     HostRange(usize, usize),
@@ -420,6 +424,14 @@ fn index(document: &Document, checker: &mut Checker) -> HashMap<ResourceId, Enti
         on_premises_links => Link,
         overlay_tunnels => Tunnel,
     );
+    for (h, hub) in document.virtual_hubs.iter().enumerate() {
+        for (c, connection) in hub.virtual_network_connections.iter().enumerate() {
+            add(hub.connection_id(&connection.name), Entity::HubConnection(h, c));
+        }
+        for (t, table) in hub.route_tables.iter().enumerate() {
+            add(hub.route_table_id(&table.name), Entity::HubRouteTable(h, t));
+        }
+    }
     for (s, site) in document.on_premises_sites.iter().enumerate() {
         for (r, router) in site.routers.iter().enumerate() {
             add(site.router_id(&router.name), Entity::Router(s, r));
@@ -482,7 +494,12 @@ impl Checker {
             self.names(&site.id, "routers", site.routers.iter().map(|r| &*r.name));
             self.names(&site.id, "host_ranges", site.host_ranges.iter().map(|r| &*r.name));
         }
+        for hub in &document.virtual_hubs {
+            self.hub(hub, index);
+        }
+        self.hub_gateways(document, index);
         self.references(document, index);
+        self.hub_references(document, index);
     }
 
     /// Children of one parent have different names, compared without case.
@@ -614,13 +631,22 @@ impl Checker {
         }
     }
 
+    /// Notes a reference that leads nowhere.
+    fn refer(
+        &mut self,
+        index: &HashMap<ResourceId, Entity>,
+        from: &ResourceId,
+        field: &'static str,
+        to: &ResourceId,
+    ) {
+        if !to.is_empty() && !index.contains_key(to) {
+            self.unresolved.push(UnresolvedReference { from: from.clone(), field, to: to.clone() });
+        }
+    }
+
     fn references(&mut self, document: &Document, index: &HashMap<ResourceId, Entity>) {
-        let unresolved = &mut self.unresolved;
-        let mut refer = |from: &ResourceId, field: &'static str, to: &ResourceId| {
-            if !to.is_empty() && !index.contains_key(to) {
-                unresolved.push(UnresolvedReference { from: from.clone(), field, to: to.clone() });
-            }
-        };
+        let mut refer =
+            |from: &ResourceId, field: &'static str, to: &ResourceId| self.refer(index, from, field, to);
         for vnet in &document.virtual_networks {
             for subnet in &vnet.subnets {
                 let id = vnet.subnet_id(&subnet.name);
@@ -669,6 +695,9 @@ impl Checker {
             for nic in &appliance.network_interfaces {
                 refer(&appliance.id, "network_interfaces", nic);
             }
+            if let Some(hub) = &appliance.virtual_hub {
+                refer(&appliance.id, "virtual_hub", hub);
+            }
         }
         for firewall in &document.azure_firewalls {
             for to in [&firewall.subnet, &firewall.virtual_hub].into_iter().flatten() {
@@ -707,12 +736,6 @@ impl Checker {
         }
         for server in &document.route_servers {
             refer(&server.id, "virtual_network", &server.virtual_network);
-        }
-        for hub in &document.virtual_hubs {
-            for connection in &hub.virtual_network_connections {
-                let id = hub.id.child("hubVirtualNetworkConnections", &connection.name);
-                refer(&id, "remote_virtual_network", &connection.remote_virtual_network);
-            }
         }
         for site in &document.on_premises_sites {
             for advertisement in &site.advertisements {

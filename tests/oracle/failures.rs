@@ -7,8 +7,8 @@ use std::net::IpAddr;
 
 use azroute::Network;
 use azroute::model::{
-    Document, Element, GatewayType, Knobs, LearnedRoute, LinkRole, NetworkInterface, ResourceId, Topology,
-    VirtualNetworkGateway,
+    Document, Element, GatewayType, Knobs, LearnedRoute, LinkRole, NetworkInterface, OnPremisesNextHop,
+    ResourceId, Topology, VirtualNetworkGateway,
 };
 use azroute::testing::strategies::{self, probe_addresses};
 use proptest::prelude::*;
@@ -183,6 +183,23 @@ fn ends_there(left: &mut Document, place: &ResourceId) {
     }
 }
 
+/// Both links of each circuit up, with the same announcements and the same router at their ends.
+fn alike(mut document: Document) -> Document {
+    for circuit in &mut document.express_route_circuits {
+        circuit.primary.up = true;
+        circuit.secondary = circuit.primary.clone();
+    }
+    for site in &mut document.on_premises_sites {
+        site.advertisements.iter_mut().for_each(|a| a.link = None);
+        for route in &mut site.routes {
+            if let OnPremisesNextHop::Circuit { link, .. } = &mut route.next_hop {
+                *link = None;
+            }
+        }
+    }
+    document
+}
+
 fn sources(document: &Document) -> Vec<ResourceId> {
     let subnets =
         document.virtual_networks.iter().flat_map(|v| v.subnets.iter().map(|s| v.subnet_id(&s.name)));
@@ -262,6 +279,33 @@ proptest! {
         }
         let other_order = network.without(&[b, what[0].clone()]).unwrap();
         prop_assert_eq!(other_order.failed(), at_once.failed());
+    }
+
+    /// ER-1, BGP-9: where both links of every circuit are up and carry the same, one of each is enough.
+    #[test]
+    fn without_one_link_of_every_pair_nothing_is_out_of_reach(
+        document in designs(),
+        roles in prop::collection::vec(any::<bool>(), 8),
+        salt in 0..1_000_usize,
+    ) {
+        let document = alike(document);
+        let network = build(&document);
+        let circuits = document.express_route_circuits.iter().zip(roles.iter().cycle());
+        let lost: Vec<Element> = circuits
+            .map(|(circuit, primary)| Element::CircuitLink {
+                circuit: circuit.id.clone(),
+                link: if *primary { LinkRole::Primary } else { LinkRole::Secondary },
+            })
+            .collect();
+        let without = network.without(&lost).unwrap();
+        for source in sources(&document) {
+            for probe in probes(&document, salt) {
+                let ends = |network: &Network| network.resolve(&source, probe).map(|answer| {
+                    answer.dispositions().into_iter().map(ToString::to_string).collect::<Vec<_>>()
+                });
+                prop_assert_eq!(ends(&without), ends(&network), "{} to {} without {:?}", source, probe, &lost);
+            }
+        }
     }
 
     #[test]

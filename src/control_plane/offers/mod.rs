@@ -117,7 +117,8 @@ fn settle(topology: &Topology, before: Option<&Before<'_>>) -> Result<ControlPla
     let mut seen = HashSet::new();
     plane.events.retain(|event| seen.insert(event.clone()));
     plane.served = Arc::new(std::mem::take(&mut build.served));
-    plane.on_premises = on_premises::build(topology, &plane, &plane.served, bgp);
+    let standing = unchanged.map(|(was, _)| &was.on_premises);
+    plane.on_premises = on_premises::build(topology, &plane, &plane.served, bgp, standing);
     Ok(plane)
 }
 

@@ -13,6 +13,7 @@ mod gateway;
 mod hub;
 mod id;
 mod knobs;
+pub mod limits;
 mod nsg;
 mod on_premises;
 mod route_table;
@@ -39,7 +40,7 @@ pub use document::{Change, ChangeError, Document, Resource, SCHEMA_VERSION, Tena
 pub use effective_route::{EffectiveNextHopType, EffectiveRouteRow, RouteSource, RouteState};
 pub use express_route::{
     BgpServiceCommunity, CircuitLink, CircuitPeering, CircuitSkuTier, ExpressRouteCircuit, LinkRole,
-    PeeringType, RouteFilter,
+    MICROSOFT_365_COMMUNITIES, PeeringType, RouteFilter,
 };
 pub use gateway::{
     BgpConnection, Connection, ConnectionType, GatewayType, HubRoutingPreference, LearnedRoute,

@@ -18,8 +18,8 @@ use crate::model::bgp::{
     AddressFamily, AsPath, BgpDesign, BgpSession, BgpSpeaker, IgpLink, SegmentKind, SessionEnd,
 };
 use crate::model::{
-    Advertisement, Asn, CircuitSkuTier, Element, Entity, ExpressRouteCircuit, Limits, LinkRole, PeeringType,
-    ResourceId, SiteRole, Topology,
+    Advertisement, Asn, Element, Entity, Limits, LinkRole, PeeringType, ResourceId, SiteRole, Topology,
+    limits,
 };
 
 /// BGP of Azure and of the routers outside, converged.
@@ -588,23 +588,12 @@ fn limit_of(topology: &Topology, over: Over, family: AddressFamily) -> usize {
     let ipv6 = family == AddressFamily::Ipv6Unicast;
     match over {
         Over::Outside(LearnedOver::Circuit(c, peering, _)) => {
-            session_limit(&topology.document().express_route_circuits[c], peering, ipv6)
+            limits::accepted_prefixes(topology.document().express_route_circuits[c].sku_tier, peering, ipv6)
         }
-        Over::Outside(LearnedOver::Connection(_)) => 4_000,
-        Over::Outside(LearnedOver::RouteServer(_)) => 1_000,
+        Over::Outside(LearnedOver::Connection(_)) => limits::VPN_PREFIXES,
+        Over::Outside(LearnedOver::RouteServer(_)) => limits::ROUTE_SERVER_ROUTES,
         Over::Outside(LearnedOver::HubPeer(..)) => usize::MAX,
-        Over::Connection(_) if ipv6 => 100,
-        Over::Connection(_) => 1_000,
-    }
-}
-
-/// Prefixes that a session of a circuit accepts (ER-4, MSP-5).
-fn session_limit(circuit: &ExpressRouteCircuit, peering: PeeringType, ipv6: bool) -> usize {
-    match (peering, circuit.sku_tier) {
-        (PeeringType::AzurePrivatePeering, _) if ipv6 => 100,
-        (PeeringType::AzurePrivatePeering, CircuitSkuTier::Premium) => 10_000,
-        (PeeringType::AzurePrivatePeering, _) => 4_000,
-        _ => 200,
+        Over::Connection(_) => limits::advertised_prefixes(ipv6),
     }
 }
 

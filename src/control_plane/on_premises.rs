@@ -24,9 +24,9 @@ use crate::bgp::decision::LocalRoute;
 use crate::bgp::{LearnedFrom, Stage};
 use crate::model::bgp::{Communities, Community, Origination, PathAttributes};
 use crate::model::{
-    Advertisement, CircuitSkuTier, Connection, Entity, ExpressRouteCircuit, Limits, LinkRole,
-    OnPremisesNextHop, OnPremisesSite, PUBLIC_PEERING_CLOSED, PeeringType, ROUTE_FILTER_REQUIRED, ResourceId,
-    SiteRole, Topology,
+    Advertisement, BgpServiceCommunity, CircuitSkuTier, Connection, Entity, ExpressRouteCircuit, Limits,
+    LinkRole, MICROSOFT_365_COMMUNITIES, OnPremisesNextHop, OnPremisesSite, PUBLIC_PEERING_CLOSED,
+    PeeringType, ROUTE_FILTER_REQUIRED, ResourceId, SiteRole, Topology,
 };
 use crate::prefix_table::PrefixTable;
 
@@ -496,7 +496,7 @@ impl OnPremises {
 }
 
 /// Whether Global Reach joins two circuits: both with private peering, neither on the Local SKU, at different peering
-/// locations where both are known (ER-15).
+/// locations where both are known, and across geopolitical areas both Premium (ER-15).
 pub(super) fn may_join(circuit: &ExpressRouteCircuit, other: &ExpressRouteCircuit) -> bool {
     let fit = |c: &ExpressRouteCircuit| {
         c.sku_tier != CircuitSkuTier::Local && c.peering(PeeringType::AzurePrivatePeering).is_some()
@@ -509,6 +509,8 @@ pub(super) fn may_join(circuit: &ExpressRouteCircuit, other: &ExpressRouteCircui
         && fit(circuit)
         && fit(other)
         && !same_place
+        && circuit.reaches_area(other.geopolitical_area.as_deref())
+        && other.reaches_area(circuit.geopolitical_area.as_deref())
 }
 
 fn push_new(steps: &mut Vec<Step>, step: Step) {
@@ -558,7 +560,7 @@ pub(super) fn build(
 }
 
 /// What Microsoft or public peering carries towards the customer: the prefixes of the communities that the route filter
-/// allows (MSP-8), or of the cloud's tag on public peering (PUB-2). A prefix of several communities carries them all.
+/// allows (MSP-8), authorised (MSP-11) and within reach (ER-17), or of the cloud's tag on public peering (PUB-2). A prefix of several communities carries them all.
 pub(super) fn microsoft_prefixes(
     topology: &Topology,
     circuit: &ExpressRouteCircuit,
@@ -580,11 +582,15 @@ pub(super) fn microsoft_prefixes(
     // Peerings older than the requirement advertise the Microsoft 365 services whatever the filter says.
     let legacy = found.configured.is_some_and(|day| day < ROUTE_FILTER_REQUIRED);
     let allowed = |community: &str| {
-        filter.is_some_and(|f| f.communities.iter().any(|c| c == community))
-            || (legacy && matches!(community, "12076:5010" | "12076:5020" | "12076:5030" | "12076:5100"))
+        let of_365 = MICROSOFT_365_COMMUNITIES.contains(&community);
+        let chosen = filter.is_some_and(|f| f.communities.iter().any(|c| c == community));
+        (chosen || (legacy && of_365)) && (found.microsoft_365_authorised || !of_365)
+    };
+    let within_reach = |service: &&BgpServiceCommunity| {
+        allowed(&service.community) && circuit.reaches_area(service.geopolitical_area.as_deref())
     };
     let mut carried: BTreeMap<IpNet, BTreeSet<Community>> = BTreeMap::new();
-    for service in document.bgp_service_communities.iter().filter(|c| allowed(&c.community)) {
+    for service in document.bgp_service_communities.iter().filter(within_reach) {
         for prefix in service.prefixes.iter().map(IpNet::trunc).filter(|p| !is_default_route(p)) {
             // What reads as no community of RFC 1997 is a name only.
             carried.entry(prefix).or_default().extend(service.community.parse::<Community>().ok());

@@ -15,6 +15,7 @@ mod gateway;
 mod hub;
 mod id;
 mod knobs;
+pub mod limits;
 mod nsg;
 mod on_premises;
 mod route_table;
@@ -42,7 +43,7 @@ pub use effective_route::{EffectiveNextHopType, EffectiveRouteRow, RouteSource, 
 pub use element::{Element, ElementError};
 pub use express_route::{
     BgpServiceCommunity, CircuitLink, CircuitPeering, CircuitSkuTier, ExpressRouteCircuit, LinkRole,
-    PeeringType, RouteFilter,
+    MICROSOFT_365_COMMUNITIES, PeeringType, RouteFilter,
 };
 pub(crate) use failure::are_of_sessions;
 pub use gateway::{

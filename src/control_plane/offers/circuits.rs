@@ -12,6 +12,7 @@ use super::Builder;
 use crate::bgp::Stage;
 use crate::model::{
     Asn, Connection, ConnectionType, Entity, GatewayType, LinkRole, PeeringType, VirtualNetworkGateway,
+    limits,
 };
 use crate::rule::Rule;
 
@@ -150,12 +151,7 @@ impl Builder<'_> {
             return;
         }
         let Some(sku) = &gateway.sku else { return };
-        let capacity = match sku.to_ascii_lowercase().as_str() {
-            "standard" | "ergw1az" => 4_000,
-            "highperformance" | "ergw2az" | "ultraperformance" | "ergw3az" => 9_500,
-            "ergwscale" => 60_000,
-            _ => return,
-        };
+        let Some(capacity) = limits::learned_routes(sku) else { return };
         if learned > capacity {
             let detail = format!("{learned} routes learned, `{sku}` is made for {capacity}");
             self.event(EventKind::GatewayRouteCapacityExceeded, &gateway.id, Rule::ER_20, detail);

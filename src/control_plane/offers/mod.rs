@@ -4,6 +4,7 @@ mod circuits;
 mod domains;
 mod hubs;
 mod microsoft;
+mod refused;
 mod servers;
 mod vpn;
 
@@ -22,7 +23,7 @@ use super::{ControlPlane, DomainOwner, Event, EventKind, LearnedOver, Offer, Via
 use crate::bgp::DesignError;
 use crate::model::{
     Connection, ConnectionType, CrossTenantLinks, Element, Entity, ExpressRouteCircuit, GatewayType, Limits,
-    PeeringType, ResourceId, Topology, VirtualNetworkGateway, are_of_sessions,
+    PeeringType, ResourceId, Topology, VirtualNetworkGateway, are_of_sessions, limits,
 };
 use crate::rule::Rule;
 
@@ -77,6 +78,7 @@ fn settle(topology: &Topology, before: Option<&Before<'_>>) -> Result<ControlPla
     };
     if let Some(bgp) = &bgp {
         build.limits(bgp);
+        build.refused(bgp);
         build.computed = bgp.computed();
         let unsettled: Vec<IpNet> = bgp.engine.unsettled().collect();
         if let Some(first) = unsettled.first() {
@@ -323,6 +325,20 @@ impl<'t> Builder<'t> {
             self.event(EventKind::ConnectionDown, &connection.id, Rule::ISO_2, detail);
             return false;
         }
+        let network = vnet_ix(self.topology, &self.topology.document().virtual_network_gateways[g])
+            .map(|v| &self.topology.document().virtual_networks[v]);
+        let out_of_reach =
+            network.filter(|v| !circuit.reaches(v.location.as_deref(), v.geopolitical_area.as_deref()));
+        if let Some(network) = out_of_reach {
+            let detail = format!(
+                "`{}` is out of the reach of `{}`, a circuit of the SKU {:?}",
+                network.id.name(),
+                circuit.id.name(),
+                circuit.sku_tier
+            );
+            self.event(EventKind::ConnectionDown, &connection.id, Rule::ER_17, detail);
+            return false;
+        }
         circuit.peering(PeeringType::AzurePrivatePeering).is_some()
             && !self.exceeds_advertisement_limit(g, connection)
     }
@@ -361,11 +377,12 @@ impl<'t> Builder<'t> {
         space.dedup();
         let v6 = space.iter().filter(|p| p.addr().is_ipv6()).count();
         let v4 = space.len() - v6;
-        if v4 <= 1_000 && v6 <= 100 {
+        let (most_v4, most_v6) = (limits::advertised_prefixes(false), limits::advertised_prefixes(true));
+        if v4 <= most_v4 && v6 <= most_v6 {
             return false;
         }
         let detail = format!(
-            "{v4} IPv4 and {v6} IPv6 prefixes towards on-premises, at most 1000 and 100 are accepted"
+            "{v4} IPv4 and {v6} IPv6 prefixes towards on-premises, at most {most_v4} and {most_v6} are accepted"
         );
         self.event(EventKind::PrefixLimit, &connection.id, Rule::ER_5, detail);
         let down = self.topology.document().knobs.limits == Limits::Enforce;

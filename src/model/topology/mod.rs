@@ -475,7 +475,7 @@ impl Checker {
             }
         }
         for connection in &document.connections {
-            if connection.routing_weight > 32000 {
+            if connection.routing_weight > super::limits::ROUTING_WEIGHT {
                 let (value, range) = (u64::from(connection.routing_weight), "0 to 32000 (ER-8)");
                 self.problem(&connection.id, "routing_weight", Reason::OutOfRange { value, range });
             }

@@ -80,6 +80,11 @@ impl ExpressRouteCircuit {
         self.peerings.iter().find(|p| p.peering_type == peering_type && p.enabled)
     }
 
+    /// The id of Azure's end of a link of one of its peerings, as BGP sessions name it.
+    pub(crate) fn end_id(&self, peering: PeeringType, link: LinkRole) -> ResourceId {
+        self.id.child("peerings", peering.as_str()).child("links", link.as_str())
+    }
+
     /// Whether it reaches an area: with the SKU Premium all of them, else its own (ER-17). What is not known is reached.
     pub fn reaches_area(&self, area: Option<&str>) -> bool {
         match (self.geopolitical_area.as_deref(), area) {

@@ -4,6 +4,7 @@ mod bandwidth;
 mod coverage;
 mod encryption;
 mod express_route;
+mod failures;
 mod findings;
 mod hubs;
 mod hybrid_bgp;

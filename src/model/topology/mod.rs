@@ -226,6 +226,11 @@ impl Topology {
         })
     }
 
+    /// The same resources in the same order, in another state: what was checked and listed still holds.
+    pub(crate) fn with_state_of(&self, document: Document) -> Self {
+        Self { document: Arc::new(document), ..self.clone() }
+    }
+
     /// The document, as it was given.
     pub fn document(&self) -> &Document {
         &self.document

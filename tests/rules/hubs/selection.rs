@@ -328,10 +328,14 @@ fn vwan_6_an_explanation_names_the_rule() {
         .hub(1, ExpressRoute)
         .hub(2, ExpressRoute)
         .circuit(1, "er1", &[(&["192.168.0.0/16"], &[64601])])
-        .vpn(2, "site", &[(&["192.168.0.0/16"], &[64602])])
+        .vpn(2, "site", &[(&["192.168.0.0/16", "172.16.0.0/16"], &[64602])])
         .build();
-    let prefix = "192.168.0.0/16".parse().unwrap();
-    let explained = network.bgp().unwrap().explain(&"h1".into(), &prefix).unwrap().to_string();
-    assert!(explained.contains("VWAN-6: by ExpressRoute, local ExpressRoute"), "{explained}");
-    assert!(explained.contains("VWAN-8: 65520 twice in front"), "{explained}");
+    let explain = |prefix: &str| {
+        network.bgp().unwrap().explain(&"h1".into(), &prefix.parse().unwrap()).unwrap().to_string()
+    };
+    let near = explain("192.168.0.0/16");
+    assert!(near.contains("`VWAN-6: by ExpressRoute, local ExpressRoute`: matches"), "{near}");
+    let far = explain("172.16.0.0/16");
+    assert!(far.contains("`VWAN-8: 65520 twice in front`: matches"), "{far}");
+    assert!(far.contains("`VWAN-6: by ExpressRoute, remote site-to-site VPN`: matches"), "{far}");
 }

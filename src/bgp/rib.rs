@@ -185,7 +185,12 @@ impl Engine {
     /// What a speaker receives over a session, sorted by prefix. Empty where it has no such session.
     pub fn adj_rib_in(&self, session: &ResourceId, speaker: &ResourceId, stage: Stage) -> Vec<Passed> {
         let Some(e) = self.end_of(session, speaker) else { return Vec::new() };
-        self.passed(|group| match stage {
+        self.passed(|group| self.arrives(group, e, stage))
+    }
+
+    /// What an end receives.
+    pub(super) fn arrives(&self, group: &Group, e: EndIx, stage: Stage) -> Vec<(u32, PathAttributes)> {
+        match stage {
             Stage::PrePolicy => self.sent(group, e ^ 1),
             Stage::PostPolicy => {
                 let slots = &self.plan.ends[e as usize].slots;
@@ -193,7 +198,7 @@ impl Engine {
                 // What the policy rejects leaves a gap in the numbers.
                 (0..).zip(stored).filter_map(|(id, a)| Some((id, self.pool.get(a.some()?).clone()))).collect()
             }
-        })
+        }
     }
 
     /// What a speaker sends over a session, sorted by prefix: before policy what it would send unchanged, after policy
@@ -234,7 +239,7 @@ impl Engine {
 
     fn passed(&self, what: impl Fn(&Group) -> Vec<(u32, PathAttributes)>) -> Vec<Passed> {
         let mut passed = Vec::new();
-        for (prefix, signature) in self.prefixes.sorted() {
+        for &(prefix, signature) in self.sorted().iter() {
             let Some(group) = self.group_at(signature) else { continue };
             for (path_id, attributes) in what(group) {
                 passed.push(Passed { prefix, attributes, path_id });

@@ -19,11 +19,13 @@ pub(super) const FROM_PUBLIC_CUSTOMER: &str = "azure/msee/public/from-customer";
 pub(super) const NOT_VALIDATED: &str = "azure/msee/not-validated";
 pub(super) const TO_CUSTOMER: &str = "azure/msee/to-customer";
 pub(super) const TO_GATEWAY: &str = "azure/msee/to-gateway";
-pub(super) const FROM_SITE: &str = "azure/vpn-gateway/from-site";
 pub(super) const FROM_APPLIANCE: &str = "azure/route-server/from-appliance";
 pub(super) const TO_APPLIANCE: &str = "azure/route-server/to-appliance";
 pub(super) const TO_BRANCH: &str = "azure/route-server/to-branch";
 pub(super) const EXPRESS_ROUTE_TO_SERVER: &str = "azure/expressroute-gateway/to-route-server";
+
+pub(super) const FROM_BESIDE: &str = "azure/gateway/from-gateway-beside";
+pub(super) const TO_BESIDE: &str = "azure/gateway/to-gateway-beside";
 
 /// Sets.
 const OF_GATEWAYS: &str = "azure/of-gateways";
@@ -132,7 +134,25 @@ pub(super) fn common(policy: &mut RoutingPolicy) {
                 statement("GWR-1: what customers announce", any(), accept()),
             ],
         ),
-        definition(FROM_SITE, [ignored(), statement("VPN-6: what sites announce", any(), accept())]),
+        definition(
+            FROM_BESIDE,
+            [statement(
+                "COEX-4: known, and not passed on",
+                any(),
+                Actions {
+                    set_weight: Some(0),
+                    set_communities: vec![change(CommunityOption::Add, &["no-advertise"])],
+                    ..accept()
+                },
+            )],
+        ),
+        definition(
+            TO_BESIDE,
+            [
+                statement("ER-6: the gateway knows its networks itself", local(), reject()),
+                statement("COEX-4: what it learned", any(), accept()),
+            ],
+        ),
         definition(
             FROM_APPLIANCE,
             [
@@ -242,6 +262,25 @@ pub(super) fn reached(policy: &mut RoutingPolicy, circuit: u32) -> String {
                 ..with_mark(&[Mark::Reached(circuit)])
             },
         )],
+    ));
+    name
+}
+
+/// What a VPN gateway takes from a site or another gateway: nothing equal to, or inside, the networks it serves (VPN-5).
+pub(super) fn from_site(policy: &mut RoutingPolicy, gateway: u32, space: &[IpNet]) -> String {
+    let name = format!("azure/gateways/{gateway}/from-site");
+    let inside = format!("azure/gateways/{gateway}/inside");
+    policy.prefix_sets.push(PrefixSet {
+        name: inside.clone(),
+        prefixes: space.iter().copied().map(PrefixRange::or_longer).collect(),
+    });
+    policy.policy_definitions.push(definition(
+        &name,
+        [
+            statement("VPN-5: equal to or inside the networks", prefixes(&inside), reject()),
+            statement("BGP-4: the customer's communities are ignored", any(), without_communities()),
+            statement("VPN-6: what sites announce", any(), accept()),
+        ],
     ));
     name
 }

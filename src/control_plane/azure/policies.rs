@@ -30,6 +30,8 @@ pub(super) const TO_BESIDE: &str = "azure/gateway/to-gateway-beside";
 /// Sets.
 const OF_GATEWAYS: &str = "azure/of-gateways";
 const OF_CLOSED: &str = "azure/of-gateways-that-let-nobody-in";
+const OF_HUBS: &str = "azure/of-hubs";
+const OF_CLOSED_HUBS: &str = "azure/of-hubs-that-let-nobody-in";
 const REACHED_GATEWAYS: &str = "azure/of-gateways-over-global-reach";
 const MARKS: &str = "azure/marks";
 const BRANCHES: &str = "azure/of-branches";
@@ -55,6 +57,8 @@ pub(super) fn common(policy: &mut RoutingPolicy) {
     policy.large_community_sets.extend([
         regex(OF_GATEWAYS, &["^12076:1:"]),
         regex(OF_CLOSED, &["^12076:2:0$"]),
+        regex(OF_HUBS, &["^12076:10:"]),
+        regex(OF_CLOSED_HUBS, &["^12076:10:", "^12076:2:0$"]),
         regex(REACHED_GATEWAYS, &["^12076:1:", "^12076:3:"]),
         regex(MARKS, &["^12076:[0-9]+:"]),
         regex(BRANCHES, &["^12076:4:"]),
@@ -219,17 +223,20 @@ pub(super) fn to_msee(policy: &mut RoutingPolicy, gateway: u32, (lets_in, wans):
 }
 
 /// What a gateway takes from MSEEs: other networks only where both sides let each other in (ER-12).
-pub(super) fn from_msee(policy: &mut RoutingPolicy, gateway: u32, lets_in: bool) -> String {
+pub(super) fn from_msee(policy: &mut RoutingPolicy, gateway: u32, (lets_in, wans): (bool, bool)) -> String {
     let name = format!("azure/gateways/{gateway}/from-msee");
     let own = format!("azure/gateways/{gateway}");
     policy
         .large_community_sets
         .push(LargeCommunitySet { name: own.clone(), members: vec![Mark::Gateway(gateway).to_string()] });
     let closed = if lets_in { large_any(OF_CLOSED) } else { large_any(OF_GATEWAYS) };
+    let closed_wans = if wans { large(OF_CLOSED_HUBS, MatchSetOptions::All) } else { large_any(OF_HUBS) };
     policy.policy_definitions.push(definition(
         &name,
         [
             statement("BGP-5: its own networks come back", large_any(&own), reject()),
+            statement("ER-12: virtual WANs, where both let them in", closed_wans, reject()),
+            statement("ER-12: virtual WANs that may", large_any(OF_HUBS), accept()),
             statement("ER-12: other networks, where both let them in", closed, reject()),
             statement("GWR-1: one row a prefix", any(), accept()),
         ],

@@ -180,7 +180,7 @@ impl Azure<'_> {
                     let wans = gateway.allow_virtual_wan_traffic.unwrap_or(lets_in);
                     (
                         policies::to_msee(policy, index, (lets_in, wans)),
-                        policies::from_msee(policy, index, lets_in),
+                        policies::from_msee(policy, index, (lets_in, wans)),
                     )
                 })
                 .clone();

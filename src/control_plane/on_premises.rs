@@ -90,10 +90,13 @@ struct Standing {
     /// At routers with speakers: an exit to hosts, and one to nowhere, for routes of their own. No prefix leads there.
     own_exits: HashMap<RouterIx, (usize, usize)>,
     /// Advertisements over circuits and connections: which site announces something there, on one link or both.
-    announced: HashMap<(ResourceId, PeeringType), Vec<(Option<LinkRole>, usize)>>,
+    announced: HashMap<(ResourceId, PeeringType), Vec<Announcer>>,
     /// The same by prefix, for look-ups.
     announced_at: HashMap<(ResourceId, PeeringType), Announcers>,
 }
+
+/// A site that announces on one link or both.
+type Announcer = (Option<LinkRole>, usize);
 
 /// Sites by the prefix that they announce, on one link or both.
 type Announcers = PrefixTable<Vec<(Option<LinkRole>, usize)>>;

@@ -16,6 +16,9 @@ use crate::model::{
 };
 use crate::rule::Rule;
 
+/// Over which links a path with these marks comes.
+type Way = ((Vec<Asn>, Marks), Links);
+
 impl Builder<'_> {
     /// Routes that the gateway is declared to have learned.
     pub(super) fn declared_routes(
@@ -99,7 +102,7 @@ impl Builder<'_> {
             (link, bgp.engine.arrivals(&session, &gateway.id, Stage::PostPolicy))
         });
         // Prefixes of one group come with the same attributes.
-        let mut by_group: BTreeMap<u32, Vec<((Vec<Asn>, Marks), Links)>> = BTreeMap::new();
+        let mut by_group: BTreeMap<u32, Vec<Way>> = BTreeMap::new();
         let mut prefixes: Vec<(IpNet, u32)> = Vec::new();
         for (at, (_, arrived)) in arrivals.iter().enumerate() {
             for (prefix, group, _) in arrived.iter() {

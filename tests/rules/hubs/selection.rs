@@ -166,8 +166,8 @@ fn chosen(network: &Network, hub: u8) -> BTreeMap<String, Vec<Candidate>> {
     let routes = network.hub_effective_routes(&format!("h{hub}").into(), DEFAULT).unwrap();
     let mut found: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
     for route in routes {
-        let numbers: Vec<u32> = route.as_path.iter().map(|asn| asn.0).collect();
-        let kind = match route.next_hop_type.as_str() {
+        let numbers: Vec<u32> = route.as_path.asns().map(|asn| asn.0).collect();
+        let kind = match route.next_hop_type.as_deref().unwrap() {
             "Virtual Network Connection" => continue,
             _ if numbers.contains(&12076) => Kind::Er,
             "VPN_S2S_Gateway" => Kind::S2s,
@@ -177,7 +177,7 @@ fn chosen(network: &Network, hub: u8) -> BTreeMap<String, Vec<Candidate>> {
         };
         for hop in &route.next_hops {
             let hub = hop.as_str()[1..2].parse().unwrap_or(hub);
-            let candidate = Candidate { kind, hub, length: route.as_path.len() };
+            let candidate = Candidate { kind, hub, length: route.as_path.hop_count() };
             found.entry(route.address_prefixes[0].to_string()).or_default().push(candidate);
         }
     }

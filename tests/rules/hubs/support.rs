@@ -201,7 +201,13 @@ impl Wan {
 /// Routes of a hub's table, one text each.
 pub(super) fn table(network: &Network, hub: u8, table: &str) -> Vec<String> {
     let routes = network.hub_effective_routes(&format!("h{hub}").into(), table).unwrap();
-    routes.iter().map(ToString::to_string).collect()
+    let text = |route: &azroute::model::tables::VirtualHubEffectiveRoute| {
+        let prefixes: Vec<String> = route.address_prefixes.iter().map(ToString::to_string).collect();
+        let path: Vec<String> = route.as_path.asns().map(|asn| asn.0.to_string()).collect();
+        let words = [prefixes.join(","), route.next_hop_type.clone().unwrap(), path.join("-")];
+        words.join(" ").trim_end().to_owned()
+    };
+    routes.iter().map(text).collect()
 }
 
 /// The routes of a hub's default table for one prefix.

@@ -176,7 +176,7 @@ fn vwan_3_static_routes_come_first_and_stay() {
     let routes = network.hub_effective_routes(&"h1".into(), DEFAULT).unwrap();
     let origin = |prefix: &str| {
         let route = routes.iter().find(|r| r.address_prefixes == [net(prefix)]).unwrap();
-        (route.route_origin.as_str(), route.next_hops[0].as_str())
+        (route.route_origin.as_ref().unwrap().as_str(), route.next_hops[0].as_str())
     };
     let v2 = "h1/hubVirtualNetworkConnections/v2";
     assert_eq!(origin("172.19.0.0/16"), ("h1/hubRouteTables/defaultRouteTable", v2));

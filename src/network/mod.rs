@@ -13,15 +13,16 @@ use crate::fib::{self, Fib};
 use crate::model::tables::{
     BgpPeerStatusListResult, ExpressRouteCircuitsRoutesTableListResult,
     ExpressRouteCircuitsRoutesTableSummaryListResult, GatewayRouteListResult, PeerRouteList,
+    VirtualHubEffectiveRoute,
 };
 use crate::model::{
     Change, ChangeError, Document, ElementError, Entity, LinkRole, PeeringType, ResourceId, Topology,
     TopologyError,
 };
 use crate::resolve::{
-    Answer, Explanation, Flow, FlowKey, Hosts, HubEffectiveRoute, Leg, MatchedRoute, NextHop, Pair, Place,
-    Propagation, PublicEdge, Question, ResolveError, Source, Start, TableDecision, Tunnel, Underlay,
-    Underlays, World, hub_effective_routes, is_platform_host, pair, underlay, walk,
+    Answer, Explanation, Flow, FlowKey, Hosts, Leg, MatchedRoute, NextHop, Pair, Place, Propagation,
+    PublicEdge, Question, ResolveError, Source, Start, TableDecision, Tunnel, Underlay, Underlays, World,
+    hub_effective_routes, is_platform_host, pair, underlay, walk,
 };
 use crate::selection::{EffectiveRoutes, Handle, Selection, View};
 use failures::Failed;
@@ -414,7 +415,11 @@ impl Network {
 
     /// The effective routes of a table of a virtual hub, as `az network vhub get-effective-routes` prints them:
     /// `defaultRouteTable`, or one that the hub declares. By prefix; `None` where there is no such hub or table.
-    pub fn hub_effective_routes(&self, hub: &ResourceId, table: &str) -> Option<Vec<HubEffectiveRoute>> {
+    pub fn hub_effective_routes(
+        &self,
+        hub: &ResourceId,
+        table: &str,
+    ) -> Option<Vec<VirtualHubEffectiveRoute>> {
         match self.inner.topology.entity(hub)? {
             Entity::Hub(hub) => hub_effective_routes(&self.inner.topology, &self.inner.plane, hub, table),
             _ => None,

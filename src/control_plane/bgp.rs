@@ -342,6 +342,7 @@ impl Bgp {
             Use::Transit { near, far } => [near.1, far.1].iter().all(|c| document.connections[*c].connected),
             Use::Outside { over: LearnedOver::RouteServer(_) | LearnedOver::HubPeer(..), .. }
             | Use::Branch
+            | Use::Beside
             | Use::Hubs { .. } => true,
         };
         let lost = self.wiring.sessions.iter().filter(|s| !stands(s.what)).map(|s| &s.id);

@@ -201,7 +201,9 @@ impl<'t> Builder<'t> {
             Use::Outside { over: LearnedOver::Connection(c), .. } => mine(c),
             Use::Outside { over: LearnedOver::RouteServer(r), .. } => domain.route_server == Some(r),
             Use::Transit { near, far } => domain.has_gateway(near.0) || domain.has_gateway(far.0),
-            Use::Outside { .. } | Use::GlobalReach { .. } | Use::Branch | Use::Hubs { .. } => false,
+            Use::Outside { .. } | Use::GlobalReach { .. } | Use::Branch | Use::Beside | Use::Hubs { .. } => {
+                false
+            }
         };
         // What a hub offers is in its tables.
         let of_network = matches!(domain.owner, DomainOwner::VirtualNetwork(_));

@@ -36,12 +36,12 @@ fn held(row: &Value, network: &Network) -> Outcome {
         .unwrap_or_default();
     let mine: Vec<_> = routes.iter().filter(|r| r.address_prefixes.first() == wanted.as_ref()).collect();
     let same = mine.iter().any(|r| {
-        let own: Vec<u64> = r.as_path.iter().map(|asn| u64::from(asn.0)).collect();
-        r.next_hop_type.as_str() == text("next_hop_type") && own == path
+        let own: Vec<u64> = r.as_path.asns().map(|asn| u64::from(asn.0)).collect();
+        r.next_hop_type.as_deref() == Some(text("next_hop_type")) && own == path
     });
     if same {
         return Outcome::Equal;
     }
-    let found: Vec<String> = mine.iter().map(ToString::to_string).collect();
+    let found: Vec<String> = mine.iter().map(|route| format!("{route:?}")).collect();
     Outcome::Different(if found.is_empty() { "no such row".to_owned() } else { found.join("; ") })
 }

@@ -362,12 +362,9 @@ impl Bgp {
         if self.engine.statistics().prefixes <= limit {
             return 0;
         }
-        let arrives = self.engine.adj_rib_in(&session.id, &session.speaker, Stage::PrePolicy);
-        let counted = arrives.iter().filter(|route| {
-            AddressFamily::of(&route.prefix) == family
-                && route.attributes.as_path.count(Asn::MICROSOFT_EDGE) == 0
-        });
-        counted.count()
+        self.engine.arriving(&session.id, &session.speaker, |prefix, attributes| {
+            AddressFamily::of(prefix) == family && attributes.as_path.count(Asn::MICROSOFT_EDGE) == 0
+        })
     }
 
     /// What goes down when a limit is exceeded: the session, of a connection both links.

@@ -6,6 +6,7 @@ mod edge;
 #[cfg(all(feature = "import", feature = "testing"))]
 mod fuzz_replay;
 mod generate;
+mod hybrid;
 mod properties;
 mod recorded;
 mod rules;

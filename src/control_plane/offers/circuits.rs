@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
-
 use super::super::azure::Marks;
 use super::super::bgp::{Bgp, flat};
 use super::super::{EventKind, LearnedOver, Links, Offer, Via};
 use super::Builder;
-use crate::bgp::Stage;
 use crate::model::{
     Asn, Connection, ConnectionType, Entity, GatewayType, LinkRole, PeeringType, VirtualNetworkGateway,
 };
@@ -93,33 +90,37 @@ impl Builder<'_> {
         offers: &mut Vec<Offer>,
     ) {
         let Some(circuit) = self.circuit(connection) else { return };
-        let mut found: BTreeMap<(IpNet, Vec<Asn>, Marks), Links> = BTreeMap::new();
-        for link in LinkRole::BOTH {
-            let session = connection.id.child("links", link.as_str());
-            for route in bgp.engine.adj_rib_in(&session, &gateway.id, Stage::PostPolicy) {
-                let marks = Marks::of(&route.attributes);
+        // Of prefixes that fare alike once: by path and marks, the links that carry it.
+        let sessions = LinkRole::BOTH.map(|link| connection.id.child("links", link.as_str()));
+        let kept = bgp.engine.kept(&gateway.id, &sessions, |of_links| {
+            let mut found: BTreeMap<(Vec<Asn>, Marks), Links> = BTreeMap::new();
+            for (link, routes) in LinkRole::BOTH.into_iter().zip(of_links) {
                 let links = Links::only(link);
-                found
-                    .entry((route.prefix, flat(&route.attributes.as_path), marks))
-                    .and_modify(|known| *known = known.or(links))
-                    .or_insert(links);
+                for attributes in routes {
+                    let key = (flat(&attributes.as_path), Marks::of(attributes));
+                    found.entry(key).and_modify(|known| *known = known.or(links)).or_insert(links);
+                }
             }
+            found
+        });
+        offers.reserve(kept.len());
+        for (prefix, alike) in kept {
+            offers.extend(alike.iter().map(|((as_path, marks), links)| Offer {
+                prefix,
+                via: Via::ExpressRoute {
+                    gateway: g,
+                    connection: Some(c),
+                    circuit: Some(circuit),
+                    links: *links,
+                    far: marks.gateway,
+                    reached: marks.reached,
+                },
+                as_path: as_path.clone(),
+                weight: connection.routing_weight,
+                is_static: false,
+                next_hops: next_hops.to_vec(),
+            }));
         }
-        offers.extend(found.into_iter().map(|((prefix, as_path, marks), links)| Offer {
-            prefix,
-            via: Via::ExpressRoute {
-                gateway: g,
-                connection: Some(c),
-                circuit: Some(circuit),
-                links,
-                far: marks.gateway,
-                reached: marks.reached,
-            },
-            as_path,
-            weight: connection.routing_weight,
-            is_static: false,
-            next_hops: next_hops.to_vec(),
-        }));
     }
 
     /// ER-20: routes beyond the SKU's capacity are kept and reported.

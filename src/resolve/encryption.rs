@@ -161,7 +161,13 @@ fn connection_ends(world: &World<'_>, c: usize, connection: &Connection) -> Opti
     };
     let on_premises = &world.plane.on_premises;
     let entry = on_premises.connection_entry((c, &connection.id), &connection.peer, destination);
-    let start = router_start(world, entry)?;
+    let Some(start) = router_start(world, entry) else {
+        // The far end is an appliance in Azure.
+        let appliance = on_premises.connection_appliance(topology, c)?;
+        let (start, source) =
+            appliance_end(topology, &document.network_virtual_appliances[appliance].network_interfaces)?;
+        return Some((start, source, destination));
+    };
     let own = local.gateway_ip_address.filter(|ip| ip.is_ipv4());
     let source = own.or_else(|| place_address(topology, start))?;
     Some((start, source, destination))
@@ -191,13 +197,11 @@ fn gateway_subnet_address(topology: &Topology, gateway: usize) -> Option<IpAddr>
 
 fn tunnel_end(topology: &Topology, end: &TunnelEnd) -> Option<(Start, IpAddr)> {
     let document = topology.document();
-    let nic = |ids: &[ResourceId]| {
-        let nic = primary_of(topology, &nics_of(topology, ids))?;
-        Some((nic_start(topology, nic)?, nic_address(topology, nic, true)?))
-    };
     match topology.entity(&end.node)? {
-        Entity::Appliance(a) => nic(&document.network_virtual_appliances[a].network_interfaces),
-        Entity::Nic(_) => nic(std::slice::from_ref(&end.node)),
+        Entity::Appliance(a) => {
+            appliance_end(topology, &document.network_virtual_appliances[a].network_interfaces)
+        }
+        Entity::Nic(_) => appliance_end(topology, std::slice::from_ref(&end.node)),
         Entity::Site(site) => {
             let start = Start::Site { site, range: None };
             Some((start, place_address(topology, start)?))
@@ -208,6 +212,11 @@ fn tunnel_end(topology: &Topology, end: &TunnelEnd) -> Option<(Start, IpAddr)> {
         }
         _ => None,
     }
+}
+
+fn appliance_end(topology: &Topology, interfaces: &[ResourceId]) -> Option<(Start, IpAddr)> {
+    let nic = primary_of(topology, &nics_of(topology, interfaces))?;
+    Some((nic_start(topology, nic)?, nic_address(topology, nic, true)?))
 }
 
 /// An IPv4 address of a place outside Azure: a router's own, else one that the site tells Azure, else a host's. What is
@@ -242,6 +251,9 @@ fn tenant_of(topology: &Topology, start: Start) -> Option<String> {
 /// What a path between two tunnel ends runs over: the least trusted of what it passes.
 fn carrier(path: &Path<'_>) -> Option<Carrier> {
     let hops = path.hops();
+    if matches!(path.disposition(), Disposition::Egress(Egress::MicrosoftBackbone(_))) {
+        return Some(Carrier::Azure);
+    }
     let internet = hops.iter().any(|hop| hop.place == Place::InternetEdge)
         || matches!(
             path.disposition(),

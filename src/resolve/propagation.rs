@@ -95,7 +95,7 @@ impl Propagation {
             }
         }
         // A route that was announced where it is asked for came no way.
-        (speakers.len() > 1).then(|| Self { prefix: explanation.prefix, speakers })
+        (speakers.len() > 1).then_some(Self { prefix: explanation.prefix, speakers })
     }
 }
 

@@ -389,6 +389,11 @@ fn azure_gives_the_set_that_nothing_documented_decides() {
         ..Default::default()
     };
     for profile in &ALL[7..] {
+        let mut case = case.clone();
+        if *profile == Profile::AzureVirtualHub {
+            // A hub's MED is its own: what VWAN-6 puts behind the path.
+            case.candidates[1].attributes.med = case.candidates[2].attributes.med;
+        }
         let outcome = case.decide(*profile).unwrap();
         assert_eq!((outcome.best, &*outcome.multipath), (Some(1), &[1, 2][..]), "{profile:?}");
         assert!(outcome.undetermined);

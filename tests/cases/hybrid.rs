@@ -2,13 +2,14 @@
 //! have learned.
 
 use std::collections::BTreeSet;
+
 use std::net::IpAddr;
 
 use azroute::model::{
     Advertisement, Asn, BgpConnection, CircuitPeering, Connection, ConnectionType, ExpressRouteCircuit,
-    GatewayType, HubVirtualNetworkConnection, LearnedRoute, LocalNetworkGateway, OnPremisesNextHop,
-    OnPremisesRoute, OnPremisesSite, OverlayTunnel, PeeringType, ResourceId, RouteServer, TunnelEnd,
-    VirtualHub, VirtualNetworkGateway,
+    GatewayType, HubNextHop, HubRoute, HubRouteTable, HubVirtualNetworkConnection, LearnedRoute,
+    LocalNetworkGateway, OnPremisesNextHop, OnPremisesRoute, OnPremisesSite, OverlayTunnel, PeeringType,
+    ResourceId, RouteServer, TunnelEnd, VirtualHub, VirtualNetworkGateway,
 };
 use ipnet::IpNet;
 
@@ -616,6 +617,8 @@ impl Translator<'_> {
 
     pub(crate) fn hubs(&mut self) {
         let given = self.given;
+        let wan = (given.hubs.iter().filter(|h| !h.name.is_empty()).count() > 1).then(|| id("wans", "wan"));
+        let preference = given.extra.get("hub_routing_preference").and_then(serde_json::Value::as_str);
         for hub in given.hubs.iter().filter(|h| !h.name.is_empty()) {
             let of_hub = |v: &&(&String, &super::schema::Vnet)| {
                 v.1.hub_connection.as_deref().is_some_and(|h| same(h, &hub.name))
@@ -629,40 +632,105 @@ impl Translator<'_> {
                 .filter(of_hub)
                 .map(|(name, _)| HubVirtualNetworkConnection::new((*name).clone(), vnet_id(name)))
                 .collect();
-            let ips: Words = hub
-                .vpn_gateway
-                .get("ips")
-                .map_or_else(Words::default, |v| serde_json::from_value(v.clone()).unwrap_or_default());
-            let printed: Vec<IpAddr> = hub.router_printed.addresses().chain(ips.addresses()).collect();
+            let static_route = |(n, route): (usize, &Learned)| {
+                let address = route.next_hop?;
+                let destinations = vec![prefix(&route.prefix)?];
+                let next_hop = HubNextHop::IpAddress(address);
+                Some(HubRoute { name: format!("route {n}"), destinations, next_hop })
+            };
+            let routes: Vec<HubRoute> =
+                hub.static_routes.iter().enumerate().filter_map(static_route).collect();
             let mut made = VirtualHub {
                 id: id("hubs", &hub.name),
                 address_prefix: hub.prefix.as_deref().and_then(prefix),
                 location: Some("region".to_owned()),
+                virtual_wan: wan.clone(),
                 virtual_network_connections: connections,
-                route_next_hop_addresses: printed,
+                route_next_hop_addresses: hub.router_printed.addresses().collect(),
                 ..VirtualHub::default()
             };
-            made.learned_routes.extend(hub.static_routes.iter().filter_map(learned));
-            for site in given.on_prem.iter() {
-                let here = site.via.0.iter().any(|v| same(v, &hub.name))
-                    || hub.er_circuit.as_deref().is_some_and(|c| site.circuit.0.iter().any(|s| same(s, c)));
-                if !here {
-                    continue;
-                }
-                let over_circuit = !site.circuit.is_empty();
-                let mut path: Vec<Asn> = path_of(site);
-                let next_hop = if over_circuit { hub.msee_printed.addresses().next() } else { None };
-                if over_circuit {
-                    path.insert(0, Asn::MICROSOFT_EDGE);
-                }
-                let peers = site.bgp_ip.addresses().map(IpNet::from);
-                let told = self.announced(site).into_iter().chain(peers);
-                made.learned_routes.extend(told.map(|prefix| LearnedRoute {
-                    next_hop,
-                    ..LearnedRoute::new(prefix, path.iter().copied())
-                }));
+            if let Some(found) = preference.and_then(|p| serde_json::from_value(p.into()).ok()) {
+                made.hub_routing_preference = found;
+            }
+            if !routes.is_empty() {
+                let name = VirtualHub::DEFAULT_ROUTE_TABLE.to_owned();
+                made.route_tables.push(HubRouteTable { name, labels: Vec::new(), routes });
             }
             self.scene.document.virtual_hubs.push(made);
+            if let Some(circuit) = &hub.er_circuit {
+                self.hub_circuit(hub, circuit);
+            }
+            self.hub_sites(hub);
+        }
+    }
+
+    /// A hub's circuit, with the sites behind it. Hubs may share one.
+    fn hub_circuit(&mut self, hub: &super::schema::Hub, circuit: &str) {
+        let given = self.given;
+        let circuit_id = id("circuits", circuit);
+        if self.scene.document.express_route_circuits.iter().all(|c| c.id != circuit_id) {
+            let mut made = ExpressRouteCircuit::new(circuit_id.clone());
+            made.peerings.push(CircuitPeering::new(PeeringType::AzurePrivatePeering));
+            made.peering_location = Some(circuit.to_owned());
+            if given.extra.get("global_reach").and_then(serde_json::Value::as_bool) == Some(true) {
+                let others = given.hubs.iter().filter_map(|h| h.er_circuit.as_deref());
+                made.global_reach = others.filter(|c| !same(c, circuit)).map(|c| id("circuits", c)).collect();
+            }
+            for site in given.on_prem.iter().filter(|s| s.circuit.0.iter().any(|c| same(c, circuit))) {
+                let (announced, path) = (self.announced(site), path_of(site));
+                let edge = self.site(site);
+                made.primary.edge_router.get_or_insert_with(|| edge.clone());
+                made.secondary.edge_router.get_or_insert_with(|| edge.clone());
+                self.advertise(&edge, Advertisement::new(&circuit_id, announced, path));
+            }
+            self.scene.document.express_route_circuits.push(made);
+        }
+        let gateway_id = gateway_id(&format!("{} ER", hub.name));
+        let mut gateway =
+            VirtualNetworkGateway::new(gateway_id.clone(), id("hubs", &hub.name), GatewayType::ExpressRoute);
+        gateway.route_next_hop_addresses = hub.msee_printed.addresses().collect();
+        self.scene.document.virtual_network_gateways.push(gateway);
+        let connection = id("connections", &format!("{} to {circuit}", hub.name));
+        let connection = Connection::new(connection, ConnectionType::ExpressRoute, gateway_id, circuit_id);
+        self.scene.document.connections.push(connection);
+    }
+
+    /// VPN sites of a hub.
+    fn hub_sites(&mut self, hub: &super::schema::Hub) {
+        let given = self.given;
+        let ips: Words = hub
+            .vpn_gateway
+            .get("ips")
+            .map_or_else(Words::default, |v| serde_json::from_value(v.clone()).unwrap_or_default());
+        let sites: Vec<&OnPrem> =
+            given.on_prem.iter().filter(|s| s.via.0.iter().any(|v| same(v, &hub.name))).collect();
+        if sites.is_empty() {
+            return;
+        }
+        let gateway_id = gateway_id(&format!("{} VPN", hub.name));
+        let mut gateway =
+            VirtualNetworkGateway::new(gateway_id.clone(), id("hubs", &hub.name), GatewayType::Vpn);
+        gateway.enable_bgp = true;
+        gateway.route_next_hop_addresses = ips.addresses().collect();
+        self.scene.document.virtual_network_gateways.push(gateway);
+        for site in sites {
+            let (announced, path) = (self.announced(site), path_of(site));
+            let me = self.site(site);
+            let name = site.names().next().unwrap_or("site").to_owned();
+            let local = id("localNetworkGateways", &format!("{name} at {}", hub.name));
+            let connection = id("connections", &format!("{} to {name}", hub.name));
+            self.scene.document.local_network_gateways.push(LocalNetworkGateway {
+                id: local.clone(),
+                asn: site.asn.map(Asn),
+                bgp_peering_address: site.bgp_ip.addresses().next(),
+                site: Some(me.clone()),
+                ..LocalNetworkGateway::default()
+            });
+            let mut made =
+                Connection::new(connection.clone(), ConnectionType::IPsec, gateway_id.clone(), local);
+            made.enable_bgp = true;
+            self.scene.document.connections.push(made);
+            self.advertise(&me, Advertisement::new(&connection, announced, path));
         }
     }
 

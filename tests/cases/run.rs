@@ -348,6 +348,9 @@ fn read_as(case: &Case, reading: Reading, supplements: &[Supplement]) -> CaseRep
             report.items.extend(item);
         }
     }
+    if let Some(Ok(stage)) = stages.iter().find(|(when, _)| when.is_none()).map(|(_, s)| s) {
+        report.items.extend(super::hubs::compare(case, stage.network.as_ref()));
+    }
     if let Some(Ok(Stage { unlearned: Some(network), scene, .. })) = stage(&None) {
         report.items.extend(tables::compare(case, scene, network));
     }
@@ -414,10 +417,9 @@ fn told(case: &Case, compared: &[usize], said: &[usize], report: &mut CaseReport
             add(format!("bgp[{i}].{name}"), table.at.clone(), "a BGP table");
         }
     }
-    for (section, value) in &case.expect.extra {
+    for (section, value) in case.expect.extra.iter().filter(|(section, _)| **section != "hub_routes") {
         let why = match &**section {
             "facts" => "told in words",
-            "hub_routes" => "a hub's table",
             "as_paths_newest_first" | "as_paths_origin_first" => "an AS path at a BGP speaker",
             "table" => "a table with columns of its own",
             _ => "not a section of the schema",

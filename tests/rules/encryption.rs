@@ -142,6 +142,46 @@ fn enc_2_an_overlays_underlay_is_its_outer_path() {
     assert!(matches!(unknown, Err(ResolveError::NotATunnel { .. })));
 }
 
+/// ENC-6: an appliance in another network of Azure as the far end of a VPN connection.
+#[test]
+fn enc_6_between_an_appliance_and_a_gateway_of_azure() {
+    let built = |tagged: bool| {
+        let local = LocalNetworkGateway {
+            id: "lng".into(),
+            gateway_ip_address: Some(ip("198.51.103.4")),
+            address_prefixes: nets(&["10.9.0.0/16"]),
+            site: Some("csr".into()),
+            ..LocalNetworkGateway::default()
+        };
+        let mut gateway = vpn_gateway("vpngw", "v");
+        gateway.public_ip_addresses = vec!["gw-ip".into()];
+        let public =
+            |id: &str, address: &str| PublicIpAddress { id: id.into(), ip_address: Some(ip(address)) };
+        let mut builder = base()
+            .virtual_network("w", &["10.9.0.0/16"])
+            .subnet("w", "nva", "10.9.100.0/24")
+            .appliance("far", "w/subnets/nva", "10.9.100.4")
+            .with(azroute::model::NetworkVirtualAppliance::new("csr", ["far".into()]))
+            .with(gateway)
+            .with(public("gw-ip", "198.51.100.20"))
+            .with(public("far-ip", "198.51.103.4"))
+            .with(local)
+            .with(Connection::new("ipsec", ConnectionType::IPsec, "vpngw", "lng"))
+            .configure(|d| {
+                let far = d.network_interfaces.iter_mut().find(|nic| nic.id.as_str() == "far").unwrap();
+                far.ip_configurations[0].public_ip_address = Some("far-ip".into());
+            });
+        if tagged {
+            let prefixes = nets(&["198.51.100.0/24"]);
+            let cloud = azroute::model::ServiceTag { name: "AzureCloud".into(), address_prefixes: prefixes };
+            builder = builder.with(cloud);
+        }
+        build(builder)
+    };
+    assert_eq!(carrier(&built(false)), Some(Carrier::Internet));
+    assert_eq!(carrier(&built(true)), Some(Carrier::Azure), "between public addresses of Azure (SYS-8)");
+}
+
 #[test]
 fn enc_4_the_first_clear_hop_is_named() {
     let place = |builder: TopologyBuilder, source: &str, destination: &str| {

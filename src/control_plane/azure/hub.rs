@@ -453,8 +453,15 @@ impl Azure<'_> {
         (c, connection): (usize, &Connection),
     ) {
         let Some(local) = self.topology.local_network_gateway(&connection.peer) else { return };
-        let prefixes: Vec<IpNet> =
-            local.address_prefixes.iter().map(IpNet::trunc).filter(|p| p.addr().is_ipv4()).collect();
+        // The address that the site speaks BGP from is a route too (GWR-3).
+        let peer = local.bgp_peering_address.filter(|_| connection.enable_bgp).map(IpNet::from);
+        let prefixes: Vec<IpNet> = local
+            .address_prefixes
+            .iter()
+            .map(IpNet::trunc)
+            .chain(peer)
+            .filter(|p| p.addr().is_ipv4())
+            .collect();
         if prefixes.is_empty() && connection.enable_bgp {
             return;
         }

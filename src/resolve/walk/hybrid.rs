@@ -146,7 +146,7 @@ impl Walker<'_> {
                         on_premises.connection_entry((c, &declared.id), &declared.peer, packet.destination());
                     if entry.is_empty() {
                         if let Some(appliance) = on_premises.connection_appliance(walker.world.topology, c) {
-                            return Next::to(walker.into_appliance(appliance, packet));
+                            return Next::to(walker.arrive_by_tunnel(appliance, packet));
                         }
                         return Next::End(Disposition::OnPremises(declared.peer.clone()));
                     }

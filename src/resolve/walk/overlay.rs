@@ -80,7 +80,7 @@ impl Walker<'_> {
                         _ => Next::End(Disposition::Dropped(DropReason::ConnectionDown(declared.id.clone()))),
                     }
                 }
-                ApplianceWay::Appliance(other) => Next::to(walker.into_appliance(other, packet)),
+                ApplianceWay::Appliance(other) => Next::to(walker.arrive_by_tunnel(other, packet)),
                 ApplianceWay::Router(router) => {
                     let site = walker.world.plane.on_premises.routers[router].site;
                     let tenant = document.on_premises_sites[site].tenant.clone();
@@ -92,7 +92,7 @@ impl Walker<'_> {
     }
 
     /// Out of a tunnel into an appliance.
-    pub(super) fn into_appliance(&mut self, appliance: usize, packet: Packet) -> usize {
+    pub(super) fn arrive_by_tunnel(&mut self, appliance: usize, packet: Packet) -> usize {
         let topology = self.world.topology;
         let declared = &topology.document().network_virtual_appliances[appliance];
         let nics = nics_of(topology, &declared.network_interfaces);

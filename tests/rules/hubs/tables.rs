@@ -339,6 +339,24 @@ fn vwan_16_hubs_carry_ipv4_only() {
     assert!(gateway_rows(&network, "v2/subnets/s").iter().all(|row| !row.contains(':')));
 }
 
+/// VWAN-16: a hub with routing intent takes 600 address spaces; a finding says so, from nine tenths on.
+#[test]
+fn vwan_16_address_spaces_of_a_hub_with_intent() {
+    use azroute::analysis::{FindingCode, Severity};
+    let found = |spaces: u16, intent: bool| {
+        let mut wan = Wan::new().hub(1, ExpressRoute).spoke(1, 1);
+        let space = &mut wan.document.virtual_networks[0].address_space;
+        space.extend((1..spaces).map(|n| net(&format!("172.{}.{}.0/24", 16 + n / 256, n % 256))));
+        let network = if intent { wan.intent(1, true, false) } else { wan }.build();
+        let findings = network.findings().iter().filter(|f| f.code == FindingCode::HubAddressSpaces);
+        findings.map(|f| f.severity).collect::<Vec<_>>()
+    };
+    assert_eq!(found(540, true), []);
+    assert_eq!(found(541, true), [Severity::Warning]);
+    assert_eq!(found(601, true), [Severity::Error]);
+    assert_eq!(found(601, false), []);
+}
+
 /// Static prefixes of a site without BGP arrive like learned ones, and the site knows what the hub would tell it.
 #[test]
 fn vwan_1_a_site_without_bgp() {

@@ -73,7 +73,11 @@ pub(crate) fn printed(network: &Network, source: &ResourceId, destination: IpAdd
 }
 
 /// What the first table says, and of which length.
-fn first(network: &Network, source: &ResourceId, destination: IpAddr) -> Option<(Kind, Vec<IpAddr>)> {
+pub(crate) fn first(
+    network: &Network,
+    source: &ResourceId,
+    destination: IpAddr,
+) -> Option<(Kind, Vec<IpAddr>)> {
     let hop = network.next_hop(source, destination).ok()?;
     hop.route().map(|row| (row.next_hop_type, row.next_hop_ip_addresses.clone()))
 }

@@ -9,11 +9,12 @@ use proptest::sample::select;
 
 use super::sketch::far_prefixes;
 use crate::model::bgp::{
-    Actions, AsPath, BgpSession, BgpSpeaker, Conditions, DefaultPolicy, MatchSet, Origination,
+    Actions, AsPath, BgpSession, BgpSpeaker, Conditions, DefaultPolicy, MatchSet, MaximumPaths, Origination,
     PathAttributes, PolicyDefinition, PolicyResult, PrefixRange, PrefixSet, Statement,
 };
 use crate::model::{
-    Advertisement, Asn, Document, ExpressRouteCircuit, LinkRole, OnPremisesSite, PeeringType, ResourceId,
+    Advertisement, Asn, Connection, Document, ExpressRouteCircuit, LinkRole, OnPremisesSite, PeeringType,
+    ResourceId, VirtualNetworkGateway, VpnType,
 };
 
 /// One of Azure's ends that a site has a session with: its id in a session.
@@ -50,6 +51,10 @@ fn faced(document: &Document, told: &Advertisement) -> BTreeSet<ResourceId> {
     }
 }
 
+fn runs_bgp(gateway: &VirtualNetworkGateway) -> bool {
+    gateway.vpn_type == VpnType::RouteBased && gateway.sku.as_deref() != Some("Basic")
+}
+
 /// A speaker with its sessions and what their policies name.
 type Spoken = (BgpSpeaker, Vec<BgpSession>, Vec<(PrefixSet, PolicyDefinition)>);
 
@@ -66,7 +71,7 @@ fn only(name: &str, prefixes: impl Iterator<Item = IpNet>) -> (PrefixSet, Policy
 }
 
 /// The speaker that announces what a site is declared to advertise; none where one speaker cannot say it: paths that
-/// begin with several numbers, one prefix by several paths over different ends, or several routers.
+/// begin with several numbers, one prefix by several paths over different ends, several routers, a tunnel without BGP.
 fn speaker_of(document: &Document, site: &OnPremisesSite) -> Option<Spoken> {
     let first = site.advertisements.first()?.as_path.first().copied()?;
     // Of several routers each has sessions of its own, which a list does not tell.
@@ -78,6 +83,15 @@ fn speaker_of(document: &Document, site: &OnPremisesSite) -> Option<Spoken> {
     }
     let all: BTreeSet<ResourceId> =
         site.advertisements.iter().flat_map(|told| faced(document, told)).collect();
+    // Without BGP (VPN-1) there is nobody to speak to, and a list says what is configured.
+    let silent = |connection: &Connection| {
+        let gateway = document.virtual_network_gateways.iter();
+        let gateway = gateway.filter(|g| g.id == connection.virtual_network_gateway);
+        !connection.enable_bgp || gateway.into_iter().any(|g| !runs_bgp(g))
+    };
+    if document.connections.iter().any(|c| all.contains(&c.id) && silent(c)) {
+        return None;
+    }
     let taken = |other: &OnPremisesSite| {
         other.id != site.id
             && other.advertisements.iter().any(|a| faced(document, a).iter().any(|end| all.contains(end)))
@@ -125,6 +139,8 @@ fn speaker_of(document: &Document, site: &OnPremisesSite) -> Option<Spoken> {
         id: site.id.clone(),
         asn: first,
         originate: by_path.into_iter().map(originate).collect(),
+        // A list takes every way home that there is.
+        maximum_paths: MaximumPaths { ebgp: Some(32), ibgp: Some(32) },
         ..BgpSpeaker::default()
     };
     let mut sessions = Vec::new();

@@ -1,5 +1,7 @@
 //! `Network`: the façade over the stages.
 
+mod failures;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -13,7 +15,8 @@ use crate::model::tables::{
     ExpressRouteCircuitsRoutesTableSummaryListResult, GatewayRouteListResult, PeerRouteList,
 };
 use crate::model::{
-    Change, ChangeError, Document, Entity, LinkRole, PeeringType, ResourceId, Topology, TopologyError,
+    Change, ChangeError, Document, ElementError, Entity, LinkRole, PeeringType, ResourceId, Topology,
+    TopologyError,
 };
 use crate::resolve::{
     Answer, Explanation, Flow, FlowKey, Hosts, HubEffectiveRoute, Leg, MatchedRoute, NextHop, Pair, Place,
@@ -21,6 +24,7 @@ use crate::resolve::{
     Underlays, World, hub_effective_routes, is_platform_host, pair, underlay, walk,
 };
 use crate::selection::{EffectiveRoutes, Handle, Selection, View};
+use failures::Failed;
 
 /// A network that answers questions: what was declared, converged, selected and compiled.
 ///
@@ -35,11 +39,12 @@ struct Inner {
     topology: Topology,
     plane: ControlPlane,
     selection: Selection,
-    fibs: Vec<Fib>,
-    hosts: Hosts,
+    fibs: Vec<Arc<Fib>>,
+    hosts: Arc<Hosts>,
     edge: OnceLock<PublicEdge>,
     underlays: Underlays,
     findings: OnceLock<Vec<Finding>>,
+    failed: Option<Failed>,
 }
 
 impl fmt::Debug for Network {
@@ -58,6 +63,9 @@ pub enum NetworkError {
     /// A change names something that the topology does not hold.
     #[error(transparent)]
     Change(#[from] ChangeError),
+    /// A failure names something that the network does not have.
+    #[error(transparent)]
+    Element(#[from] ElementError),
     /// The BGP speakers outside Azure cannot be run as declared.
     #[error(transparent)]
     Bgp(#[from] DesignError),
@@ -73,8 +81,8 @@ impl Network {
     pub fn build(topology: &Topology) -> Result<Self, NetworkError> {
         let plane = control_plane::converge(topology)?;
         let selection = Selection::build(topology, &plane);
-        let fibs = (0..selection.tables.len()).map(|table| compile(&selection, table)).collect();
-        let hosts = Hosts::new(topology);
+        let fibs = (0..selection.tables.len()).map(|table| Arc::new(compile(&selection, table))).collect();
+        let hosts = Arc::new(Hosts::new(topology));
         Ok(Self {
             inner: Arc::new(Inner {
                 topology: topology.clone(),
@@ -85,21 +93,25 @@ impl Network {
                 edge: OnceLock::new(),
                 underlays: Underlays::new(topology),
                 findings: OnceLock::new(),
+                failed: None,
             }),
         })
     }
 
     /// The network after these changes; this one stays as it is. Copies the document and builds anew, so it costs what
-    /// [`build`](Self::build) costs and a little more.
+    /// [`build`](Self::build) costs and a little more. What failed stays so ([`without`](Self::without)), where it is still
+    /// there.
     ///
     /// # Errors
     /// A change that names what is not there, or a result that cannot be right.
     pub fn apply(&self, changes: &[Change]) -> Result<Self, NetworkError> {
-        let mut document: Document = self.inner.topology.document().clone();
+        let mut document: Document = self.topology().document().clone();
         for change in changes {
             document.apply(change)?;
         }
-        Self::build(&Topology::new(document)?)
+        let topology = Topology::new(document)?;
+        let failed = self.still_failing(&topology);
+        Self::build(&topology)?.without(&failed)
     }
 
     /// What carrying out these changes costs: which resources change in place and which are created anew, with downtime
@@ -108,7 +120,7 @@ impl Network {
     /// # Errors
     /// A change that names what is not there.
     pub fn transitions(&self, changes: &[Change]) -> Result<Vec<Transition>, ChangeError> {
-        analysis::transitions(self.inner.topology.document(), changes)
+        analysis::transitions(self.topology().document(), changes)
     }
 
     /// BGP outside Azure as it converged: RIBs of every speaker, with one stub speaker for each of Azure's ends.
@@ -117,9 +129,12 @@ impl Network {
         self.inner.plane.on_premises.bgp.as_ref().map(|bgp| &bgp.engine)
     }
 
-    /// What it was built from.
+    /// What it was built from, whatever failed since.
     pub fn topology(&self) -> &Topology {
-        &self.inner.topology
+        match &self.inner.failed {
+            Some(failed) => &failed.before.inner.topology,
+            None => &self.inner.topology,
+        }
     }
 
     /// Where a packet goes, by route alone: security groups are not asked. It opens a flow; for one that answers a flow
@@ -416,7 +431,8 @@ impl Network {
 
     fn locate(&self, source: &Source, destination: IpAddr, leg: Leg) -> Result<Question, ResolveError> {
         let inner = &self.inner;
-        let (start, address) = inner.hosts.locate(&inner.topology, source, destination)?;
+        let located = inner.hosts.locate(&inner.topology, source, destination);
+        let (start, address) = located.map_err(|error| self.or_failed(error, source, destination))?;
         let mut question = Question::new(start, address, destination, leg);
         // From outside the destination says whose conversation it is (ISO-1).
         if matches!(start, Start::Service { .. } | Start::Internet) {
@@ -428,6 +444,15 @@ impl Network {
             question.tenant = tenants.into_iter().next().flatten();
         }
         Ok(question)
+    }
+
+    /// Of a source that is not there, whether it has failed.
+    fn or_failed(&self, error: ResolveError, source: &Source, destination: IpAddr) -> ResolveError {
+        let known = self.inner.failed.as_ref().is_some_and(|failed| {
+            let before = &failed.before.inner;
+            before.hosts.locate(&before.topology, source, destination).is_ok()
+        });
+        if known { ResolveError::FailedSource { name: source.to_string() } } else { error }
     }
 
     fn edge(&self) -> &PublicEdge {

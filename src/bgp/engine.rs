@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
@@ -106,8 +106,10 @@ pub struct Engine {
     pub(super) group_of: Vec<u32>,
     pub(super) budget: Budget,
     decisions: u64,
-    /// Prefixes sorted, for aggregates; dropped when one comes or goes.
-    sorted: Option<Arc<Vec<(IpNet, Signature)>>>,
+    /// Prefixes sorted; dropped when one comes or goes.
+    sorted: OnceLock<Arc<Vec<(IpNet, Signature)>>>,
+    /// The same with their groups.
+    pub(super) of_groups: OnceLock<Arc<Vec<(IpNet, u32)>>>,
 }
 
 const NO_GROUP: u32 = u32::MAX;
@@ -143,7 +145,8 @@ impl Engine {
             group_of: Vec::new(),
             budget,
             decisions: 0,
-            sorted: None,
+            sorted: OnceLock::new(),
+            of_groups: OnceLock::new(),
         };
         engine.group_all(&blocks);
         drop(blocks);
@@ -211,6 +214,11 @@ impl Engine {
     pub(super) fn group_at(&self, signature: Signature) -> Option<&Group> {
         let group = *self.group_of.get(Signatures::position(signature))?;
         self.groups.get(group as usize)
+    }
+
+    /// All prefixes, sorted.
+    pub(super) fn sorted(&self) -> Arc<Vec<(IpNet, Signature)>> {
+        Arc::clone(self.sorted.get_or_init(|| Arc::new(self.prefixes.sorted())))
     }
 
     // ---- grouping ----
@@ -414,14 +422,7 @@ impl Engine {
             return;
         }
         let plan = Arc::clone(&self.plan);
-        let sorted = match &self.sorted {
-            Some(sorted) => Arc::clone(sorted),
-            None => {
-                let sorted = Arc::new(self.prefixes.sorted());
-                self.sorted = Some(Arc::clone(&sorted));
-                sorted
-            }
-        };
+        let sorted = self.sorted();
         let mut order: Vec<&super::plan::Aggregate> = plan.aggregates.iter().collect();
         order.sort_by_key(|a| (std::cmp::Reverse(a.prefix.prefix_len()), a.speaker));
         for aggregate in order {
@@ -740,7 +741,8 @@ impl Engine {
             if signature != Signature::EMPTY {
                 moved.push(self.group_of[Signatures::position(signature)]);
             }
-            self.sorted = None;
+            self.sorted = OnceLock::new();
+            self.of_groups = OnceLock::new();
         }
     }
 }

@@ -5,6 +5,7 @@
 //! routers differ, a [`Settings`] value says how.
 
 mod aggregate;
+mod arrivals;
 pub mod decision;
 mod engine;
 mod error;

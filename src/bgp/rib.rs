@@ -2,10 +2,8 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::rc::Rc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use super::decision::{self, Candidate, LocalRoute, Step};
@@ -187,7 +185,12 @@ impl Engine {
     /// What a speaker receives over a session, sorted by prefix. Empty where it has no such session.
     pub fn adj_rib_in(&self, session: &ResourceId, speaker: &ResourceId, stage: Stage) -> Vec<Passed> {
         let Some(e) = self.end_of(session, speaker) else { return Vec::new() };
-        self.passed(|group| match stage {
+        self.passed(|group| self.arrives(group, e, stage))
+    }
+
+    /// What an end receives.
+    pub(super) fn arrives(&self, group: &Group, e: EndIx, stage: Stage) -> Vec<(u32, PathAttributes)> {
+        match stage {
             Stage::PrePolicy => self.sent(group, e ^ 1),
             Stage::PostPolicy => {
                 let slots = &self.plan.ends[e as usize].slots;
@@ -195,7 +198,7 @@ impl Engine {
                 // What the policy rejects leaves a gap in the numbers.
                 (0..).zip(stored).filter_map(|(id, a)| Some((id, self.pool.get(a.some()?).clone()))).collect()
             }
-        })
+        }
     }
 
     /// What a speaker sends over a session, sorted by prefix: before policy what it would send unchanged, after policy
@@ -234,68 +237,15 @@ impl Engine {
         if wanted { self.prefixes.sorted() } else { Vec::new() }
     }
 
-    /// Prefixes of a group pass alike: each group is asked once.
     fn passed(&self, what: impl Fn(&Group) -> Vec<(u32, PathAttributes)>) -> Vec<Passed> {
         let mut passed = Vec::new();
-        for (prefix, alike) in self.by_group(|group| Some(what(group)).filter(|routes| !routes.is_empty())) {
-            let routes = alike.iter().cloned();
-            passed.extend(routes.map(|(path_id, attributes)| Passed { prefix, attributes, path_id }));
+        for &(prefix, signature) in self.sorted().iter() {
+            let Some(group) = self.group_at(signature) else { continue };
+            for (path_id, attributes) in what(group) {
+                passed.push(Passed { prefix, attributes, path_id });
+            }
         }
         passed
-    }
-
-    /// Every prefix with what its group gives, sorted; prefixes whose group gives nothing are left out.
-    fn by_group<T>(&self, mut what: impl FnMut(&Group) -> Option<T>) -> Vec<(IpNet, Rc<T>)> {
-        let mut of_group: FxHashMap<Signature, Option<Rc<T>>> = FxHashMap::default();
-        let mut found: Vec<(IpNet, Rc<T>)> = Vec::new();
-        for (prefix, signature) in self.prefixes.iter() {
-            let alike = of_group
-                .entry(signature)
-                .or_insert_with(|| self.group_at(signature).and_then(&mut what).map(Rc::new));
-            found.extend(alike.iter().map(|alike| (*prefix, Rc::clone(alike))));
-        }
-        found.sort_unstable_by_key(|(prefix, _)| *prefix);
-        found
-    }
-
-    /// What a speaker keeps of some of its sessions, sorted by prefix: the routes of each session in turn, made into
-    /// something once for all prefixes that fare alike. Prefixes of which no session brings anything are left out.
-    pub(crate) fn kept<'e, T>(
-        &'e self,
-        speaker: &ResourceId,
-        sessions: &[ResourceId],
-        mut make: impl FnMut(&[Vec<&'e PathAttributes>]) -> T,
-    ) -> Vec<(IpNet, Rc<T>)> {
-        let ends: Vec<Option<EndIx>> = sessions.iter().map(|session| self.end_of(session, speaker)).collect();
-        self.by_group(|group| {
-            let stored = |e: &Option<EndIx>| {
-                let slots = e.map(|e| &self.plan.ends[e as usize].slots);
-                let stored = slots.and_then(|s| group.slots.get(s.start as usize..s.end as usize));
-                stored.unwrap_or(&[]).iter().filter_map(|a| Some(self.pool.get(a.some()?))).collect()
-            };
-            let routes: Vec<Vec<&PathAttributes>> = ends.iter().map(stored).collect();
-            routes.iter().any(|of_session| !of_session.is_empty()).then(|| make(&routes))
-        })
-    }
-
-    /// How many routes arrive at a speaker over a session, before its policy, of those that count.
-    pub(crate) fn arriving(
-        &self,
-        session: &ResourceId,
-        speaker: &ResourceId,
-        counts: impl Fn(&IpNet, &PathAttributes) -> bool,
-    ) -> usize {
-        let Some(e) = self.end_of(session, speaker) else { return 0 };
-        let mut of_group: FxHashMap<Signature, Vec<PathAttributes>> = FxHashMap::default();
-        let mut count = 0;
-        for (prefix, signature) in self.prefixes.iter() {
-            let sent = of_group.entry(signature).or_insert_with(|| {
-                let sent = self.group_at(signature).map(|group| self.sends(group, e ^ 1));
-                sent.into_iter().flatten().map(|(_, attributes)| attributes).collect()
-            });
-            count += sent.iter().filter(|attributes| counts(prefix, attributes)).count();
-        }
-        count
     }
 
     /// The routes that a speaker has to offer over an end: the best, or all it could use, best first.

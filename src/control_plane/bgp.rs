@@ -6,6 +6,7 @@
 //! session takes the place of what is declared for it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -17,22 +18,24 @@ use crate::model::bgp::{
     AddressFamily, AsPath, BgpDesign, BgpSession, BgpSpeaker, IgpLink, SegmentKind, SessionEnd,
 };
 use crate::model::{
-    Advertisement, Asn, CircuitSkuTier, Entity, ExpressRouteCircuit, Limits, LinkRole, PeeringType,
-    ResourceId, SiteRole, Topology,
+    Advertisement, Asn, Element, Entity, Limits, LinkRole, PeeringType, ResourceId, SiteRole, Topology,
+    limits,
 };
 
 /// BGP of Azure and of the routers outside, converged.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Bgp {
     pub(crate) engine: Engine,
     /// Where each speaker outside runs.
-    pub(super) places: Vec<Place>,
+    pub(super) places: Arc<Vec<Place>>,
     /// Speakers on appliances in Azure.
-    pub(super) appliances: Vec<(ResourceId, usize)>,
+    pub(super) appliances: Arc<Vec<(ResourceId, usize)>>,
     /// The sessions that Azure has an end of.
-    pub(super) wiring: Wiring,
+    pub(super) wiring: Arc<Wiring>,
+    /// Links of the interior protocol that stand for links of the document, by position.
+    links: Arc<Vec<(usize, ResourceId)>>,
     /// Azure's ends with a session of the document: the end, and the speaker at the other side.
-    pub(super) ends: Vec<(LearnedOver, ResourceId)>,
+    pub(super) ends: Arc<Vec<(LearnedOver, ResourceId)>>,
     /// Sessions that an exceeded limit takes down, or would where limits are enforced.
     pub(super) exceeded: Vec<Exceeded>,
 }
@@ -83,7 +86,7 @@ pub(super) fn converge(topology: &Topology, azure: &Azure<'_>) -> Result<Option<
         sessions: Vec::new(),
         links: Vec::new(),
     };
-    links(topology, &places, &mut design);
+    let links = Arc::new(links(topology, &places, &mut design));
     let mut declared = azure.join(&mut design);
     let mut ends: Vec<(LearnedOver, ResourceId)> = Vec::new();
     let known = azure_ends(topology);
@@ -131,8 +134,9 @@ pub(super) fn converge(topology: &Topology, azure: &Azure<'_>) -> Result<Option<
     }
     azure.stand_ins(&mut design, &mut declared, |over| ends.iter().any(|(taken, _)| *taken == over));
     let engine = Engine::build(&design)?;
-    let wiring = declared.wiring;
-    let mut bgp = Bgp { engine, places, appliances, wiring, ends, exceeded: Vec::new() };
+    let (places, appliances) = (Arc::new(places), Arc::new(appliances));
+    let (wiring, ends) = (Arc::new(declared.wiring), Arc::new(ends));
+    let mut bgp = Bgp { engine, places, appliances, wiring, links, ends, exceeded: Vec::new() };
     bgp.limit(topology);
     Ok(Some(bgp))
 }
@@ -216,7 +220,7 @@ fn places(topology: &Topology, problems: &mut Vec<DesignProblem>) -> (Vec<Place>
 
 /// Links of the interior gateway protocol: routers of one site at no cost, and links between places, for speakers of one
 /// system and one tenant. Routers without a speaker pass traffic too: they stand as speakers without sessions.
-fn links(topology: &Topology, places: &[Place], design: &mut BgpDesign) {
+fn links(topology: &Topology, places: &[Place], design: &mut BgpDesign) -> Vec<(usize, ResourceId)> {
     let document = topology.document();
     struct Node {
         id: ResourceId,
@@ -246,29 +250,32 @@ fn links(topology: &Topology, places: &[Place], design: &mut BgpDesign) {
             nodes.insert((s, r), vec![Node { id, asn, tenant, any_tenant: true }]);
         }
     }
-    let mut join =
-        |a: (usize, usize), b: (usize, usize), cost: u32, name: &ResourceId, only: Option<&str>| {
-            for (x, y) in nodes
-                .get(&a)
-                .into_iter()
-                .flatten()
-                .flat_map(|x| nodes.get(&b).into_iter().flatten().map(move |y| (x, y)))
-            {
-                let fits = |node: &Node, tenant: Option<&str>| {
-                    node.any_tenant || same_tenant(node.tenant.as_deref(), tenant)
-                };
-                let together = fits(x, y.tenant.as_deref()) || fits(y, x.tenant.as_deref());
-                let allowed = only.is_none_or(|tenant| fits(x, Some(tenant)) && fits(y, Some(tenant)));
-                if x.asn == y.asn && together && allowed {
-                    let id = name.child(x.id.as_str(), y.id.as_str());
-                    design.links.push(IgpLink { id, a: x.id.clone(), b: y.id.clone(), cost });
-                }
+    let join = |design: &mut BgpDesign,
+                [a, b]: [(usize, usize); 2],
+                cost: u32,
+                name: &ResourceId,
+                only: Option<&str>| {
+        for (x, y) in nodes
+            .get(&a)
+            .into_iter()
+            .flatten()
+            .flat_map(|x| nodes.get(&b).into_iter().flatten().map(move |y| (x, y)))
+        {
+            let fits = |node: &Node, tenant: Option<&str>| {
+                node.any_tenant || same_tenant(node.tenant.as_deref(), tenant)
+            };
+            let together = fits(x, y.tenant.as_deref()) || fits(y, x.tenant.as_deref());
+            let allowed = only.is_none_or(|tenant| fits(x, Some(tenant)) && fits(y, Some(tenant)));
+            if x.asn == y.asn && together && allowed {
+                let id = name.child(x.id.as_str(), y.id.as_str());
+                design.links.push(IgpLink { id, a: x.id.clone(), b: y.id.clone(), cost });
             }
-        };
+        }
+    };
     for (s, site) in document.on_premises_sites.iter().enumerate() {
         for a in 0..site.routers.len() {
             for b in a + 1..site.routers.len() {
-                join((s, a), (s, b), 0, &site.id, None);
+                join(design, [(s, a), (s, b)], 0, &site.id, None);
             }
         }
     }
@@ -277,11 +284,15 @@ fn links(topology: &Topology, places: &[Place], design: &mut BgpDesign) {
         Some(Entity::Router(site, router)) => Some((site, router)),
         _ => None,
     };
-    for link in &document.on_premises_links {
+    let mut found = Vec::new();
+    for (l, link) in document.on_premises_links.iter().enumerate() {
         if let (Some(a), Some(b)) = (place(&link.a), place(&link.b)) {
-            join(a, b, link.cost, &link.id, link.tenant.as_deref());
+            let before = design.links.len();
+            join(design, [a, b], link.cost, &link.id, link.tenant.as_deref());
+            found.extend(design.links[before..].iter().map(|link| (l, link.id.clone())));
         }
     }
+    found
 }
 
 /// Every end that Azure can have, by name.
@@ -312,10 +323,64 @@ fn azure_ends(topology: &Topology) -> HashMap<ResourceId, LearnedOver> {
 }
 
 impl Bgp {
+    /// BGP after failures that take sessions and links and leave every announcement (`are_of_sessions`), told to an engine
+    /// that has converged. `None` where that would not be what a new one comes to.
+    pub(super) fn after(&self, topology: &Topology, elements: &[Element]) -> Option<Self> {
+        let document = topology.document();
+        // What a limit took down might come back when less arrives.
+        if !self.exceeded.is_empty() && document.knobs.limits == Limits::Enforce {
+            return None;
+        }
+        let up = |circuit: usize, link: LinkRole| document.express_route_circuits[circuit].link(link).up;
+        let stands = |what: Use| match what {
+            Use::Outside { over: LearnedOver::Circuit(c, _, link), .. } => up(c, link),
+            Use::Outside { over: LearnedOver::Connection(n), .. } => document.connections[n].connected,
+            Use::Gateway { circuit, link, connection, .. } => {
+                up(circuit, link) && document.connections[connection].connected
+            }
+            Use::GlobalReach { near, far } => up(near.0, near.1) && up(far.0, far.1),
+            Use::Transit { near, far } => [near.1, far.1].iter().all(|c| document.connections[*c].connected),
+            Use::Outside { over: LearnedOver::RouteServer(_) | LearnedOver::HubPeer(..), .. }
+            | Use::Branch
+            | Use::Beside
+            | Use::Hubs { .. } => true,
+        };
+        let lost = self.wiring.sessions.iter().filter(|s| !stands(s.what)).map(|s| &s.id);
+        let mut down: Vec<BgpChange> = lost.map(|id| BgpChange::SessionDown(id.clone())).collect();
+        for element in elements {
+            match element {
+                Element::Session(id) => {
+                    // A family that Azure does not carry has no session.
+                    let families = [AddressFamily::Ipv4Unicast, AddressFamily::Ipv6Unicast];
+                    let ids = families.map(|family| azure::session_id(id, family)).into_iter();
+                    let ids = ids.filter(|id| self.engine.has_session(id));
+                    down.extend(ids.map(BgpChange::SessionDown));
+                }
+                Element::Link(id) => {
+                    let of_link = self.links.iter().filter(|(l, _)| document.on_premises_links[*l].id == *id);
+                    down.extend(of_link.map(|(_, link)| BgpChange::LinkDown(link.clone())));
+                }
+                _ => {}
+            }
+        }
+        let mut after = Self { exceeded: Vec::new(), ..self.clone() };
+        after.engine.apply(&down).ok()?;
+        after.limit(topology);
+        Some(after)
+    }
+
+    /// Whether one of Azure's sessions still carries, in at its end, what it carried before.
+    pub(super) fn hears_as(&self, before: &Self, session: &AzureSession) -> bool {
+        [&session.speaker, &session.peer]
+            .into_iter()
+            .all(|speaker| self.engine.receives_as(&before.engine, &session.id, speaker))
+    }
+
     /// What exceeds a limit takes its session down, so that everyone loses it (ER-4, ER-5, MSP-5, VPN-4, ARS-12); where
     /// limits only warn it is noted.
     fn limit(&mut self, topology: &Topology) {
         let enforce = topology.document().knobs.limits == Limits::Enforce;
+        let prefixes = self.engine.statistics().prefixes;
         loop {
             let mut down: Vec<Vec<BgpChange>> = Vec::new();
             let mut found: Vec<Exceeded> = Vec::new();
@@ -333,7 +398,7 @@ impl Bgp {
                         continue;
                     }
                     let limit = limit_of(topology, over, family);
-                    let count = self.count(session, family, limit);
+                    let count = if prefixes > limit { self.count(session, family) } else { 0 };
                     if count > limit {
                         found.push(Exceeded { over, family, count, limit });
                         down.push(self.carriers(session, over));
@@ -356,13 +421,9 @@ impl Bgp {
         }
     }
 
-    /// How many prefixes of a family arrive over a session, what the receiver's number is in left out (BGP-5). Only
-    /// looked at closely where it could be more than the limit.
-    fn count(&self, session: &AzureSession, family: AddressFamily, limit: usize) -> usize {
-        if self.engine.statistics().prefixes <= limit {
-            return 0;
-        }
-        self.engine.arriving(&session.id, &session.speaker, |prefix, attributes| {
+    /// How many prefixes of a family arrive over a session, what Microsoft's number is in left out (BGP-5).
+    fn count(&self, session: &AzureSession, family: AddressFamily) -> usize {
+        self.engine.count_arrivals(&session.id, &session.speaker, Stage::PrePolicy, |prefix, attributes| {
             AddressFamily::of(prefix) == family && attributes.as_path.count(Asn::MICROSOFT_EDGE) == 0
         })
     }
@@ -425,7 +486,7 @@ impl Bgp {
         for site in &document.on_premises_sites {
             told.push(site.advertisements.iter().flat_map(|a| self.left_of(topology, a)).collect());
         }
-        for (over, peer) in &self.ends {
+        for (over, peer) in self.ends.iter() {
             let site = self.places.iter().find(|p| p.speaker == *peer).map(|p| p.site);
             if let Some(told) = site.and_then(|site| told.get_mut(site)) {
                 let heard = self.wiring.outside(*over).flat_map(|s| self.advertisements(topology, s, *over));
@@ -528,23 +589,12 @@ fn limit_of(topology: &Topology, over: Over, family: AddressFamily) -> usize {
     let ipv6 = family == AddressFamily::Ipv6Unicast;
     match over {
         Over::Outside(LearnedOver::Circuit(c, peering, _)) => {
-            session_limit(&topology.document().express_route_circuits[c], peering, ipv6)
+            limits::accepted_prefixes(topology.document().express_route_circuits[c].sku_tier, peering, ipv6)
         }
-        Over::Outside(LearnedOver::Connection(_)) => 4_000,
-        Over::Outside(LearnedOver::RouteServer(_)) => 1_000,
+        Over::Outside(LearnedOver::Connection(_)) => limits::VPN_PREFIXES,
+        Over::Outside(LearnedOver::RouteServer(_)) => limits::ROUTE_SERVER_ROUTES,
         Over::Outside(LearnedOver::HubPeer(..)) => usize::MAX,
-        Over::Connection(_) if ipv6 => 100,
-        Over::Connection(_) => 1_000,
-    }
-}
-
-/// Prefixes that a session of a circuit accepts (ER-4, MSP-5).
-fn session_limit(circuit: &ExpressRouteCircuit, peering: PeeringType, ipv6: bool) -> usize {
-    match (peering, circuit.sku_tier) {
-        (PeeringType::AzurePrivatePeering, _) if ipv6 => 100,
-        (PeeringType::AzurePrivatePeering, CircuitSkuTier::Premium) => 10_000,
-        (PeeringType::AzurePrivatePeering, _) => 4_000,
-        _ => 200,
+        Over::Connection(_) => limits::advertised_prefixes(ipv6),
     }
 }
 

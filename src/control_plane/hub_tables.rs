@@ -157,10 +157,11 @@ fn rows(bgp: &Bgp, speaker: &ResourceId, register: &Hubs) -> Vec<(HubRow, Vec<us
     found
 }
 
+/// A connection, the gateway in Azure behind the circuit, and the circuit behind Global Reach.
+pub(crate) type OverCircuit = (usize, Option<usize>, Option<usize>);
+
 /// Members that leave alike, whichever link of a circuit they take.
-pub(crate) fn by_connection(
-    row: &HubRow,
-) -> BTreeMap<(usize, Option<usize>, Option<usize>), Vec<&HubMember>> {
+pub(crate) fn by_connection(row: &HubRow) -> BTreeMap<OverCircuit, Vec<&HubMember>> {
     let mut found: BTreeMap<_, Vec<&HubMember>> = BTreeMap::new();
     for member in &row.members {
         if let HubWay::Circuit { connection, .. } = member.way {

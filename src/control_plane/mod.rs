@@ -12,7 +12,9 @@ mod offers;
 mod on_premises;
 mod scope;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -21,7 +23,7 @@ use crate::rule::Rule;
 
 pub(crate) use azure::{HubKind, HubWay, hub_of, msee, peer_addresses};
 pub(crate) use hub_tables::{HubMember, HubRoutes, HubRow, by_connection};
-pub(crate) use offers::converge;
+pub(crate) use offers::{Before, converge, converge_after};
 pub(crate) use on_premises::{ApplianceWay, ExitKind, OnPremises, RouterIx, Step};
 pub(crate) use scope::{is_default_route, is_private, is_private_address, same_region, same_tenant};
 
@@ -32,6 +34,8 @@ pub(crate) struct ControlPlane {
     pub(crate) domains: Vec<Domain>,
     /// Where each virtual network takes gateway routes from.
     pub(crate) subscriptions: Vec<Option<Subscription>>,
+    /// Networks that each gateway advertises, its own first (ER-6).
+    pub(crate) served: Arc<BTreeMap<usize, Vec<usize>>>,
     /// By virtual network gateway: what Azure prints as next hop of its routes (VOC-13).
     pub(crate) printed_next_hops: Vec<Vec<IpAddr>>,
     /// By site: what it tells Azure, computed or declared.
@@ -47,7 +51,7 @@ pub(crate) struct ControlPlane {
 }
 
 /// A source of gateway routes: all gateways of one virtual network, or one hub.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Domain {
     pub(crate) owner: DomainOwner,
     pub(crate) route_server: Option<usize>,
@@ -57,7 +61,9 @@ pub(crate) struct Domain {
     pub(crate) transit: Transit,
     /// Of a hub, the table whose routes it gives; none is the default one (VWAN-1).
     pub(crate) table: Option<String>,
-    pub(crate) offers: Vec<Offer>,
+    pub(crate) offers: Arc<Vec<Offer>>,
+    /// What happened to what they learn.
+    pub(crate) events: Vec<Event>,
 }
 
 /// Who takes routes from a domain: its own network, those that use its gateways (PEER-6), or both.
@@ -97,7 +103,7 @@ pub(crate) struct Subscription {
 }
 
 /// A route that a domain could give its virtual networks.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Offer {
     pub(crate) prefix: IpNet,
     pub(crate) via: Via,
@@ -210,7 +216,7 @@ pub(crate) struct PublicPrefix {
 }
 
 /// Something the control plane noticed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Event {
     pub(crate) kind: EventKind,
     pub(crate) resource: ResourceId,
@@ -218,7 +224,7 @@ pub(crate) struct Event {
     pub(crate) detail: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum EventKind {
     /// A limit was exceeded; with `limits = Enforce` the session dropped.
     PrefixLimit,

@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::ops::Index;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use petgraph::algo::dijkstra;
@@ -22,9 +24,9 @@ use crate::bgp::decision::LocalRoute;
 use crate::bgp::{LearnedFrom, Stage};
 use crate::model::bgp::{Communities, Community, Origination, PathAttributes};
 use crate::model::{
-    Advertisement, CircuitSkuTier, Connection, Entity, ExpressRouteCircuit, Limits, LinkRole,
-    OnPremisesNextHop, OnPremisesSite, PUBLIC_PEERING_CLOSED, PeeringType, ROUTE_FILTER_REQUIRED, ResourceId,
-    SiteRole, Topology,
+    Advertisement, BgpServiceCommunity, CircuitSkuTier, Connection, Entity, ExpressRouteCircuit, Limits,
+    LinkRole, MICROSOFT_365_COMMUNITIES, OnPremisesNextHop, OnPremisesSite, PUBLIC_PEERING_CLOSED,
+    PeeringType, ROUTE_FILTER_REQUIRED, ResourceId, SiteRole, Topology,
 };
 use crate::prefix_table::PrefixTable;
 
@@ -45,31 +47,53 @@ pub(crate) struct OnPremises {
     pub(crate) routers: Vec<RouterNode>,
     /// The routers of each site.
     pub(crate) by_site: Vec<Vec<RouterIx>>,
-    pub(crate) exits: Vec<Exit>,
+    pub(crate) exits: Exits,
     /// Computed BGP: routers with a speaker follow its table in place of what is flooded.
     pub(crate) bgp: Option<Bgp>,
     /// By router: its speakers, as their positions among the places.
     speakers: HashMap<RouterIx, Vec<usize>>,
     /// Exits over Azure's computed sessions, by prefix.
     computed: HashMap<LearnedOver, PrefixTable<Vec<usize>>>,
-    /// At routers with speakers: an exit to hosts, and one to nowhere, for routes of their own.
-    own_exits: HashMap<RouterIx, (usize, usize)>,
-    /// Exits that no prefix leads to.
-    unlisted: BTreeSet<usize>,
     /// Where the routers stand that speak BGP over a circuit's link.
     session_edges: HashMap<LearnedOver, Vec<RouterIx>>,
     graph: UnGraph<(), Edge>,
     table: PrefixTable<Vec<usize>>,
     edges: HashMap<(usize, LinkRole), Vec<RouterIx>>,
     connection_edges: HashMap<usize, Vec<RouterIx>>,
-    /// Advertisements over circuits and connections: who announced which prefix where.
-    announced: HashMap<(ResourceId, PeeringType), Vec<Announced>>,
+}
+
+/// Ways out: those that failures of sessions and links leave as they are, then the others.
+#[derive(Debug, Default)]
+pub(crate) struct Exits {
+    standing: Arc<Standing>,
+    others: Vec<Exit>,
+}
+
+impl Index<usize> for Exits {
+    type Output = Exit;
+
+    fn index(&self, at: usize) -> &Exit {
+        match at.checked_sub(self.standing.exits.len()) {
+            Some(other) => &self.others[other],
+            None => &self.standing.exits[at],
+        }
+    }
+}
+
+/// What sites have by themselves and say they have.
+#[derive(Debug, Default)]
+struct Standing {
+    /// What it was made of.
+    told: Vec<Vec<Advertisement>>,
+    exits: Vec<Exit>,
+    table: PrefixTable<Vec<usize>>,
+    /// At routers with speakers: an exit to hosts, and one to nowhere, for routes of their own. No prefix leads there.
+    own_exits: HashMap<RouterIx, (usize, usize)>,
+    /// Advertisements over circuits and connections: which site announces something there, on one link or both.
+    announced: HashMap<(ResourceId, PeeringType), Vec<(Option<LinkRole>, usize)>>,
     /// The same by prefix, for look-ups.
     announced_at: HashMap<(ResourceId, PeeringType), Announcers>,
 }
-
-/// A prefix that a site announces, on one link or both.
-type Announced = (Option<LinkRole>, IpNet, usize);
 
 /// Sites by the prefix that they announce, on one link or both.
 type Announcers = PrefixTable<Vec<(Option<LinkRole>, usize)>>;
@@ -111,6 +135,12 @@ pub(crate) struct Exit {
 enum Scope {
     Every,
     Tenant(Option<String>),
+}
+
+impl Exit {
+    fn new(at: RouterIx, prefix: IpNet, kind: ExitKind, preference: u32, scope: Scope) -> Self {
+        Self { at, prefix: prefix.trunc(), kind, preference, scope, only_site: None, computed: false }
+    }
 }
 
 /// What lies behind an exit, as positions in the document.
@@ -173,9 +203,14 @@ impl OnPremises {
         let speaker = self.speaker(first, tenant);
         let mut spoken = speaker.and_then(|speaker| self.spoken(speaker, from, tenant, destination));
         let mut told: Option<Vec<Step>> = None;
-        let covering = self.table.covering(&IpNet::from(destination));
-        let mut flooded =
-            covering.into_iter().rev().map(|(prefix, exits)| (prefix.prefix_len(), exits)).peekable();
+        let host = IpNet::from(destination);
+        let mut by_length: BTreeMap<u8, Vec<usize>> = BTreeMap::new();
+        for (prefix, exits) in
+            self.exits.standing.table.covering(&host).into_iter().chain(self.table.covering(&host))
+        {
+            by_length.entry(prefix.prefix_len()).or_default().extend(exits);
+        }
+        let mut flooded = by_length.into_iter().rev().peekable();
         loop {
             let length = flooded.peek().map(|(length, _)| *length);
             let of_bgp = spoken.take_if(|(spoken, ..)| length.is_none_or(|length| *spoken >= length));
@@ -185,7 +220,7 @@ impl OnPremises {
             }
             let mut best: Option<(u32, u64)> = None;
             let mut chosen: Vec<usize> = Vec::new();
-            for &e in of_table.map_or(&[][..], |(_, exits)| exits.as_slice()) {
+            for &e in of_table.iter().flat_map(|(_, exits)| exits) {
                 let exit = &self.exits[e];
                 // A route that names the router itself says nothing to it.
                 let itself = matches!(exit.kind, ExitKind::Towards(target) if from.contains(&target));
@@ -265,7 +300,7 @@ impl OnPremises {
             match way {
                 Way::Own(kind) => {
                     preference = ADVERTISED;
-                    let own = from.first().and_then(|router| self.own_exits.get(router));
+                    let own = from.first().and_then(|router| self.exits.standing.own_exits.get(router));
                     // An aggregate leads nowhere by itself: what is inside it has longer routes.
                     if let Some((hosts, nowhere)) = own {
                         let exit = if kind == LocalRoute::Aggregate { *nowhere } else { *hosts };
@@ -441,7 +476,9 @@ impl OnPremises {
         link: Option<LinkRole>,
         destination: IpAddr,
     ) -> Vec<RouterIx> {
-        let Some(announced) = self.announced_at.get(&(over.clone(), peering)) else { return Vec::new() };
+        let Some(announced) = self.exits.standing.announced_at.get(&(over.clone(), peering)) else {
+            return Vec::new();
+        };
         let here = |only: &Option<LinkRole>| only.is_none() || link.is_none() || *only == link;
         let covering = announced.covering(&IpNet::from(destination));
         let longest = covering.into_iter().rev().find(|(_, sites)| sites.iter().any(|(only, _)| here(only)));
@@ -459,7 +496,7 @@ impl OnPremises {
 }
 
 /// Whether Global Reach joins two circuits: both with private peering, neither on the Local SKU, at different peering
-/// locations where both are known (ER-15).
+/// locations where both are known, and across geopolitical areas both Premium (ER-15).
 pub(super) fn may_join(circuit: &ExpressRouteCircuit, other: &ExpressRouteCircuit) -> bool {
     let fit = |c: &ExpressRouteCircuit| {
         c.sku_tier != CircuitSkuTier::Local && c.peering(PeeringType::AzurePrivatePeering).is_some()
@@ -472,6 +509,8 @@ pub(super) fn may_join(circuit: &ExpressRouteCircuit, other: &ExpressRouteCircui
         && fit(circuit)
         && fit(other)
         && !same_place
+        && circuit.reaches_area(other.geopolitical_area.as_deref())
+        && other.reaches_area(circuit.geopolitical_area.as_deref())
 }
 
 fn push_new(steps: &mut Vec<Step>, step: Step) {
@@ -486,12 +525,14 @@ pub(super) fn build(
     plane: &ControlPlane,
     served: &BTreeMap<usize, Vec<usize>>,
     bgp: Option<Bgp>,
+    before: Option<&OnPremises>,
 ) -> OnPremises {
     let mut build = Build {
         topology,
         served,
         told: &plane.told_by_sites,
         world: OnPremises { bgp, ..OnPremises::default() },
+        standing: Standing::default(),
         down: BTreeSet::new(),
     };
     if let Some(bgp) = &build.world.bgp
@@ -502,21 +543,24 @@ pub(super) fn build(
     build.routers();
     build.speakers();
     build.links();
-    build.hosts();
+    let same = before.map(|b| &b.exits.standing).filter(|standing| standing.told == plane.told_by_sites);
+    build.world.exits.standing = match same {
+        Some(standing) => Arc::clone(standing),
+        None => build.standing(),
+    };
     build.circuits();
     build.connections();
     build.tunnels();
     build.given_routes();
-    for (e, exit) in build.world.exits.iter().enumerate() {
-        if !build.world.unlisted.contains(&e) {
-            build.world.table.entry(exit.prefix).push(e);
-        }
+    let first = build.world.exits.standing.exits.len();
+    for (e, exit) in build.world.exits.others.iter().enumerate() {
+        build.world.table.entry(exit.prefix).push(first + e);
     }
     build.world
 }
 
 /// What Microsoft or public peering carries towards the customer: the prefixes of the communities that the route filter
-/// allows (MSP-8), or of the cloud's tag on public peering (PUB-2). A prefix of several communities carries them all.
+/// allows (MSP-8), authorised (MSP-11) and within reach (ER-17), or of the cloud's tag on public peering (PUB-2). A prefix of several communities carries them all.
 pub(super) fn microsoft_prefixes(
     topology: &Topology,
     circuit: &ExpressRouteCircuit,
@@ -538,11 +582,15 @@ pub(super) fn microsoft_prefixes(
     // Peerings older than the requirement advertise the Microsoft 365 services whatever the filter says.
     let legacy = found.configured.is_some_and(|day| day < ROUTE_FILTER_REQUIRED);
     let allowed = |community: &str| {
-        filter.is_some_and(|f| f.communities.iter().any(|c| c == community))
-            || (legacy && matches!(community, "12076:5010" | "12076:5020" | "12076:5030" | "12076:5100"))
+        let of_365 = MICROSOFT_365_COMMUNITIES.contains(&community);
+        let chosen = filter.is_some_and(|f| f.communities.iter().any(|c| c == community));
+        (chosen || (legacy && of_365)) && (found.microsoft_365_authorised || !of_365)
+    };
+    let within_reach = |service: &&BgpServiceCommunity| {
+        allowed(&service.community) && circuit.reaches_area(service.geopolitical_area.as_deref())
     };
     let mut carried: BTreeMap<IpNet, BTreeSet<Community>> = BTreeMap::new();
-    for service in document.bgp_service_communities.iter().filter(|c| allowed(&c.community)) {
+    for service in document.bgp_service_communities.iter().filter(within_reach) {
         for prefix in service.prefixes.iter().map(IpNet::trunc).filter(|p| !is_default_route(p)) {
             // What reads as no community of RFC 1997 is a name only.
             carried.entry(prefix).or_default().extend(service.community.parse::<Community>().ok());
@@ -569,6 +617,8 @@ struct Build<'t> {
     /// By site: what it tells Azure.
     told: &'t [Vec<Advertisement>],
     world: OnPremises,
+    /// What is to stand, until it does.
+    standing: Standing,
     /// Sessions that limits took down.
     down: BTreeSet<Session>,
 }
@@ -616,18 +666,32 @@ impl Build<'_> {
             let routers = bgp.peer(over).map_or_else(Vec::new, |peer| self.world.routers_of_speaker(peer));
             self.world.session_edges.insert(over, routers);
         }
+    }
+
+    /// What sites have and say, whatever leads there.
+    fn standing(&mut self) -> Arc<Standing> {
         let mut routers: Vec<RouterIx> = self.world.speakers.keys().copied().collect();
         routers.sort_unstable();
         let default = IpNet::V4(ipnet::Ipv4Net::default());
         for at in routers {
             let exits = [ExitKind::Here, ExitKind::Discard].map(|kind| {
-                self.exit(at, default, kind, ADVERTISED, Scope::Every);
-                // Reached by its position only.
-                self.world.unlisted.insert(self.world.exits.len() - 1);
-                self.world.exits.len() - 1
+                self.stands(at, default, kind, ADVERTISED, Scope::Every);
+                self.standing.exits.len() - 1
             });
-            self.world.own_exits.insert(at, (exits[0], exits[1]));
+            self.standing.own_exits.insert(at, (exits[0], exits[1]));
         }
+        let unlisted = self.standing.exits.len();
+        self.hosts();
+        let mut standing = std::mem::take(&mut self.standing);
+        for (e, exit) in standing.exits.iter().enumerate().skip(unlisted) {
+            standing.table.entry(exit.prefix).push(e);
+        }
+        standing.told = self.told.to_vec();
+        Arc::new(standing)
+    }
+
+    fn stands(&mut self, at: RouterIx, prefix: IpNet, kind: ExitKind, preference: u32, scope: Scope) {
+        self.standing.exits.push(Exit::new(at, prefix, kind, preference, scope));
     }
 
     /// Whether BGP computes a session of Azure's.
@@ -648,8 +712,9 @@ impl Build<'_> {
         let computed = self.computes(over);
         self.exit(at, prefix, kind, preference, scope);
         if computed {
-            let position = self.world.exits.len() - 1;
-            if let Some(exit) = self.world.exits.last_mut() {
+            let others = &mut self.world.exits.others;
+            let position = self.world.exits.standing.exits.len() + others.len() - 1;
+            if let Some(exit) = others.last_mut() {
                 exit.computed = true;
             }
             self.world.computed.entry(over).or_default().entry(prefix).push(position);
@@ -678,8 +743,7 @@ impl Build<'_> {
     }
 
     fn exit(&mut self, at: RouterIx, prefix: IpNet, kind: ExitKind, preference: u32, scope: Scope) {
-        let prefix = prefix.trunc();
-        self.world.exits.push(Exit { at, prefix, kind, preference, scope, only_site: None, computed: false });
+        self.world.exits.others.push(Exit::new(at, prefix, kind, preference, scope));
     }
 
     fn site_scope(&self, s: usize) -> Scope {
@@ -696,14 +760,14 @@ impl Build<'_> {
             let routers = self.world.by_site[s].clone();
             for (r, at) in routers.iter().enumerate() {
                 for prefix in &site.prefixes {
-                    self.exit(*at, *prefix, ExitKind::Here, CONNECTED, scope.clone());
+                    self.stands(*at, *prefix, ExitKind::Here, CONNECTED, scope.clone());
                 }
                 for address in site.routers.get(r).map_or(&[][..], |router| &router.addresses) {
-                    self.exit(*at, IpNet::from(*address), ExitKind::Here, CONNECTED, scope.clone());
+                    self.stands(*at, IpNet::from(*address), ExitKind::Here, CONNECTED, scope.clone());
                 }
                 if site.internet_breakout {
                     for default in ["0.0.0.0/0", "::/0"].into_iter().filter_map(|p| p.parse().ok()) {
-                        self.exit(*at, default, ExitKind::Internet, LEARNED, scope.clone());
+                        self.stands(*at, default, ExitKind::Internet, LEARNED, scope.clone());
                     }
                 }
                 // What BGP computed is in the tables of the speakers.
@@ -712,17 +776,18 @@ impl Build<'_> {
                 told.sort_unstable();
                 told.dedup();
                 for prefix in told {
-                    self.exit(*at, prefix, ExitKind::Here, ADVERTISED, scope.clone());
+                    self.stands(*at, prefix, ExitKind::Here, ADVERTISED, scope.clone());
                 }
             }
             for advertisement in &self.told[s] {
                 let key = (advertisement.over.clone(), advertisement.peering);
-                let by_prefix = self.world.announced_at.entry(key.clone()).or_default();
+                let by_prefix = self.standing.announced_at.entry(key.clone()).or_default();
                 for prefix in &advertisement.prefixes {
                     by_prefix.entry(*prefix).push((advertisement.link, s));
                 }
-                let announced = self.world.announced.entry(key).or_default();
-                announced.extend(advertisement.prefixes.iter().map(|p| (advertisement.link, p.trunc(), s)));
+                if !advertisement.prefixes.is_empty() {
+                    self.standing.announced.entry(key).or_default().push((advertisement.link, s));
+                }
             }
         }
     }
@@ -749,8 +814,8 @@ impl Build<'_> {
         for peering in
             [PeeringType::AzurePrivatePeering, PeeringType::MicrosoftPeering, PeeringType::AzurePublicPeering]
         {
-            for (only, _, site) in
-                self.world.announced.get(&(circuit.id.clone(), peering)).into_iter().flatten()
+            for (only, site) in
+                self.world.exits.standing.announced.get(&(circuit.id.clone(), peering)).into_iter().flatten()
             {
                 let first = self.world.by_site[*site].first().copied();
                 if only.is_none_or(|only| only == link)
@@ -872,7 +937,7 @@ impl Build<'_> {
             }
             for over in [&connection.id, &connection.peer] {
                 let key = (over.clone(), PeeringType::AzurePrivatePeering);
-                for (_, _, site) in self.world.announced.get(&key).into_iter().flatten() {
+                for (_, site) in self.world.exits.standing.announced.get(&key).into_iter().flatten() {
                     if ends.is_empty() || !self.world.connection_edges.contains_key(&n) {
                         let first = self.world.by_site[*site].first().copied();
                         ends.extend(first.filter(|r| !ends.contains(r)));
@@ -950,7 +1015,7 @@ impl Build<'_> {
                     },
                 };
                 for (at, kind) in kinds {
-                    self.world.exits.push(Exit {
+                    self.world.exits.others.push(Exit {
                         at,
                         prefix: route.prefix.trunc(),
                         kind,

@@ -281,6 +281,11 @@ impl Document {
                 if !self.remove(id) {
                     return Err(missing(id, "resource"));
                 }
+                // A session lives as long as both its ends.
+                let within = format!("{}/", id.as_str().to_ascii_lowercase());
+                let gone =
+                    |end: &ResourceId| end == id || end.as_str().to_ascii_lowercase().starts_with(&within);
+                self.bgp_sessions.retain(|s| !(gone(&s.a.speaker) || gone(&s.b.speaker)));
             }
             Change::SetRoute { route_table, route } => {
                 let table =
@@ -371,7 +376,7 @@ impl Document {
 pub enum Change {
     /// Adds a resource or replaces the one of the same type and id.
     Upsert(Box<Resource>),
-    /// Removes a top-level resource.
+    /// Removes a top-level resource, and BGP sessions that end on it.
     Remove(ResourceId),
     /// Adds a user-defined route or replaces the one of the same name.
     SetRoute {

@@ -24,6 +24,13 @@ pub struct ExpressRouteCircuit {
     /// The meet-me location.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peering_location: Option<String>,
+    /// The geopolitical area of the meet-me location, such as `Europe`: without the SKU Premium the circuit reaches
+    /// networks and services of its own area only (ER-17), and Global Reach ends there (ER-15). Not set is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub geopolitical_area: Option<String>,
+    /// The regions of its metro, which are all that a circuit of the SKU Local reaches (ER-17). Empty is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub local_regions: Vec<String>,
     /// The connectivity provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_provider_name: Option<String>,
@@ -56,6 +63,8 @@ impl ExpressRouteCircuit {
             sku_tier: CircuitSkuTier::default(),
             bandwidth_in_mbps: None,
             peering_location: None,
+            geopolitical_area: None,
+            local_regions: Vec::new(),
             service_provider_name: None,
             created: None,
             peerings: Vec::new(),
@@ -69,6 +78,34 @@ impl ExpressRouteCircuit {
     /// The peering of this type, if configured and enabled.
     pub fn peering(&self, peering_type: PeeringType) -> Option<&CircuitPeering> {
         self.peerings.iter().find(|p| p.peering_type == peering_type && p.enabled)
+    }
+
+    /// The id of Azure's end of a link of one of its peerings, as BGP sessions name it.
+    pub(crate) fn end_id(&self, peering: PeeringType, link: LinkRole) -> ResourceId {
+        self.id.child("peerings", peering.as_str()).child("links", link.as_str())
+    }
+
+    /// Whether it reaches an area: with the SKU Premium all of them, else its own (ER-17). What is not known is reached.
+    pub fn reaches_area(&self, area: Option<&str>) -> bool {
+        match (self.geopolitical_area.as_deref(), area) {
+            (Some(own), Some(other)) => {
+                self.sku_tier == CircuitSkuTier::Premium || own.eq_ignore_ascii_case(other)
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether networks of a region and an area may be linked to it: of the SKU Local those of its metro, else those of
+    /// the areas it reaches (ER-17).
+    pub fn reaches(&self, location: Option<&str>, area: Option<&str>) -> bool {
+        let fold = |text: &str| text.replace(' ', "").to_ascii_lowercase();
+        let inside = match location {
+            Some(location) if self.sku_tier == CircuitSkuTier::Local && !self.local_regions.is_empty() => {
+                self.local_regions.iter().any(|region| fold(region) == fold(location))
+            }
+            _ => true,
+        };
+        inside && self.reaches_area(area)
     }
 
     /// One of its links.
@@ -205,6 +242,9 @@ pub struct CircuitPeering {
     /// Whether those prefixes were validated (MSP-3): false for `ValidationNeeded` and `NotConfigured`.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub validated: bool,
+    /// Whether Microsoft lets it carry Microsoft 365 (MSP-11): it does where nothing is said.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub microsoft_365_authorised: bool,
     /// The day the peering was configured: from 2017-08-01 on Microsoft peering needs a route filter (MSP-8). Not set
     /// means today.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -225,6 +265,7 @@ impl CircuitPeering {
             route_filter: None,
             advertised_public_prefixes: Vec::new(),
             validated: true,
+            microsoft_365_authorised: true,
             configured: None,
         }
     }
@@ -252,8 +293,15 @@ pub struct BgpServiceCommunity {
     /// Its display name.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
+    /// The geopolitical area of a regional community: without the SKU Premium a circuit carries those of its own (ER-17).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub geopolitical_area: Option<String>,
     /// The prefixes.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]
     pub prefixes: Vec<IpNet>,
 }
+
+/// The communities of Microsoft 365: Exchange, SharePoint, Skype and Teams, the rest (MSP-9), which need authorisation
+/// (MSP-11).
+pub const MICROSOFT_365_COMMUNITIES: [&str; 4] = ["12076:5010", "12076:5020", "12076:5030", "12076:5100"];

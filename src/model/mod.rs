@@ -8,11 +8,14 @@ mod builder;
 mod compute;
 mod document;
 mod effective_route;
+mod element;
 mod express_route;
+mod failure;
 mod gateway;
 mod hub;
 mod id;
 mod knobs;
+pub mod limits;
 mod nsg;
 mod on_premises;
 mod route_table;
@@ -37,10 +40,12 @@ pub use compute::{
 pub(crate) use document::LISTS;
 pub use document::{Change, ChangeError, Document, Resource, SCHEMA_VERSION, Tenant};
 pub use effective_route::{EffectiveNextHopType, EffectiveRouteRow, RouteSource, RouteState};
+pub use element::{Element, ElementError};
 pub use express_route::{
     BgpServiceCommunity, CircuitLink, CircuitPeering, CircuitSkuTier, ExpressRouteCircuit, LinkRole,
-    PeeringType, RouteFilter,
+    MICROSOFT_365_COMMUNITIES, PeeringType, RouteFilter,
 };
+pub(crate) use failure::are_of_sessions;
 pub use gateway::{
     BgpConnection, Connection, ConnectionType, GatewayType, HubRoutingPreference, LearnedRoute,
     LocalNetworkGateway, RouteServer, VirtualNetworkGateway, VpnType,

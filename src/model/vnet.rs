@@ -19,6 +19,10 @@ pub struct VirtualNetwork {
     /// and blanks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
+    /// The geopolitical area of the region, such as `Europe`, which decides what circuits reach it (ER-17). Not set is not
+    /// known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub geopolitical_area: Option<String>,
     /// The address space, IPv4 and IPv6 mixed as Azure has it.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::model::schema::Prefix>"))]

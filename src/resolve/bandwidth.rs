@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::answer::{Path, Place, Short};
-use crate::model::{Entity, GatewayType, LinkRole, ResourceId, Topology};
+use crate::model::{Entity, GatewayType, LinkRole, ResourceId, Topology, limits};
 
 /// What one element lets through in each direction, in Mbit/s.
 ///
@@ -78,23 +78,11 @@ pub(super) fn ceiling(topology: &Topology, place: &Place) -> Option<Ceiling> {
                 let gateway = &document.virtual_network_gateways[g];
                 let sku =
                     gateway.sku.as_deref().filter(|_| gateway.gateway_type == GatewayType::ExpressRoute)?;
-                let (guaranteed, most) = express_route_sku(sku)?;
+                let (guaranteed, most) = limits::gateway_bandwidth(sku)?;
                 Some(Ceiling { guaranteed_in_mbps: guaranteed, most_in_mbps: most })
             }
             _ => None,
         },
         _ => None,
     }
-}
-
-/// What an ExpressRoute gateway's SKU lets through. A scalable one has 1 Gbit/s for each of its 1 to 40 units, and how
-/// many it runs is not declared.
-fn express_route_sku(sku: &str) -> Option<(u32, u32)> {
-    Some(match sku.to_ascii_lowercase().as_str() {
-        "standard" | "ergw1az" => (1_000, 1_000),
-        "highperformance" | "ergw2az" => (2_000, 2_000),
-        "ultraperformance" | "ergw3az" => (10_000, 10_000),
-        "ergwscale" => (1_000, 40_000),
-        _ => return None,
-    })
 }

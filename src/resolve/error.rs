@@ -22,6 +22,12 @@ pub enum ResolveError {
         /// The places, sorted.
         candidates: Vec<ResourceId>,
     },
+    /// The place has failed: nothing is sent from there.
+    #[error("`{name}` has failed")]
+    FailedSource {
+        /// What was asked for.
+        name: String,
+    },
     /// The place is known, but not in which subnet it is.
     #[error("`{name}` is in no subnet of the network")]
     UnplacedSource {

@@ -36,8 +36,13 @@ impl GatewayRoute {
 }
 
 impl GatewayTable {
-    /// Ranks the offers of a domain. `connection_id` names a connection, for the tie of ER-9.
-    pub(crate) fn select(domain: &Domain, connection_id: impl Fn(usize) -> ResourceId) -> Self {
+    /// Ranks the offers of a domain. `connection_id` names a connection, for the tie of ER-9. An index that fits is
+    /// shared: it is that of another selection of the same prefixes.
+    pub(crate) fn select(
+        domain: &Domain,
+        connection_id: impl Fn(usize) -> ResourceId,
+        index: Option<&Arc<PrefixTable<u32>>>,
+    ) -> Self {
         let mut by_prefix: PrefixTable<Vec<usize>> = PrefixTable::default();
         for (o, offer) in domain.offers.iter().enumerate() {
             by_prefix.entry(offer.prefix).push(o);
@@ -55,8 +60,19 @@ impl GatewayTable {
             next_hops.dedup();
             routes.push(GatewayRoute { prefix, members, losers: rank.losers, next_hops });
         }
-        let index = routes.iter().zip(0_u32..).map(|(route, i)| (route.prefix, i)).collect();
-        Self { routes, by_prefix: Arc::new(index) }
+        let fits = |index: &&Arc<PrefixTable<u32>>| {
+            index.len() == routes.len()
+                && index
+                    .iter()
+                    .zip(&routes)
+                    .zip(0_u32..)
+                    .all(|(((prefix, at), route), i)| prefix == route.prefix && *at == i)
+        };
+        let shared = index.filter(fits).map(Arc::clone);
+        let by_prefix = shared.unwrap_or_else(|| {
+            Arc::new(routes.iter().zip(0_u32..).map(|(route, i)| (route.prefix, i)).collect())
+        });
+        Self { routes, by_prefix }
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) type TableIx = usize;
 /// Every table of a network.
 #[derive(Debug, Default)]
 pub(crate) struct Selection {
-    pub(crate) tables: Vec<SubnetTable>,
+    pub(crate) tables: Vec<Arc<SubnetTable>>,
     /// By virtual network and subnet.
     pub(crate) of_subnet: Vec<Vec<TableIx>>,
     /// By virtual network: the table of its `GatewaySubnet`, or of an unbound subnet where it has none.
@@ -30,12 +30,12 @@ pub(crate) struct Selection {
     /// By virtual network: the table of a subnet without route table and service endpoints.
     pub(crate) unbound: Vec<TableIx>,
     /// By domain of the control plane.
-    pub(crate) gateways: Vec<GatewayTable>,
+    pub(crate) gateways: Vec<Arc<GatewayTable>>,
     pub(crate) services: Vec<ServiceTable>,
 }
 
 /// The prefixes of a service, shared by every subnet that has its endpoint.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ServiceTable {
     pub(crate) service: String,
     pub(crate) prefixes: Arc<PrefixTable<()>>,
@@ -206,15 +206,9 @@ impl Selection {
     pub(crate) fn build(topology: &Topology, plane: &ControlPlane) -> Self {
         let document = topology.document();
         let connection_id = |c: usize| document.connections[c].id.clone();
-        let gateways: Vec<GatewayTable> =
-            plane.domains.iter().map(|domain| GatewayTable::select(domain, connection_id)).collect();
-        let mut build = Builder {
-            topology,
-            plane,
-            endpoints: endpoints(topology),
-            groups: groups(topology),
-            service_ix: HashMap::new(),
-        };
+        let select = |domain| Arc::new(GatewayTable::select(domain, connection_id, None));
+        let gateways: Vec<Arc<GatewayTable>> = plane.domains.iter().map(select).collect();
+        let mut build = Builder::new(topology, plane);
         let mut selection = Self { gateways, ..Self::default() };
         for (v, vnet) in document.virtual_networks.iter().enumerate() {
             let mut seen: HashMap<(Option<usize>, Vec<usize>), TableIx> = HashMap::new();
@@ -243,6 +237,59 @@ impl Selection {
             selection.of_gateway.push(of_gateway);
         }
         selection
+    }
+}
+
+impl Selection {
+    /// The tables after failures that change nothing but what gateways offer: those of domains that offer the same
+    /// prefixes are shared. Also tells which tables are new. `None` where networks take their routes from elsewhere.
+    pub(crate) fn after(
+        &self,
+        topology: &Topology,
+        (was, plane): (&ControlPlane, &ControlPlane),
+    ) -> Option<(Self, Vec<TableIx>)> {
+        let same_domains = was.domains.len() == plane.domains.len()
+            && was
+                .domains
+                .iter()
+                .zip(&plane.domains)
+                .all(|(a, b)| (a.owner, a.transit) == (b.owner, b.transit));
+        if !same_domains || was.subscriptions != plane.subscriptions {
+            return None;
+        }
+        let document = topology.document();
+        let connection_id = |c: usize| document.connections[c].id.clone();
+        let domains = was.domains.iter().zip(&plane.domains).zip(&self.gateways);
+        let gateways: Vec<Arc<GatewayTable>> = domains
+            .map(|((was, domain), table)| match was == domain {
+                true => Arc::clone(table),
+                false => Arc::new(GatewayTable::select(domain, connection_id, Some(&table.by_prefix))),
+            })
+            .collect();
+        let mut after = Self {
+            gateways,
+            tables: self.tables.clone(),
+            of_subnet: self.of_subnet.clone(),
+            of_gateway: self.of_gateway.clone(),
+            unbound: self.unbound.clone(),
+            services: self.services.clone(),
+        };
+        // Which gateway wins a prefix does not matter to a subnet's own routes, only that one has it.
+        let moved = |d: usize| !Arc::ptr_eq(&self.gateways[d].by_prefix, &after.gateways[d].by_prefix);
+        let moved: Vec<bool> = (0..after.gateways.len()).map(moved).collect();
+        let stale = |table: &Arc<SubnetTable>| table.subscription.is_some_and(|s| moved[s.domain]);
+        let stale: Vec<TableIx> = (0..self.tables.len()).filter(|t| stale(&self.tables[*t])).collect();
+        if stale.is_empty() {
+            return Some((after, stale));
+        }
+        let build = Builder::new(topology, plane);
+        for &t in &stale {
+            let old = &self.tables[t];
+            let vnet = &document.virtual_networks[old.vnet];
+            let table = build.build_table(old.vnet, vnet, old.route_table, &old.services, &after);
+            after.tables[t] = Arc::new(table);
+        }
+        Some((after, stale))
     }
 }
 
@@ -293,7 +340,12 @@ fn groups(topology: &Topology) -> HashMap<String, Vec<usize>> {
     found
 }
 
-impl Builder<'_> {
+impl<'t> Builder<'t> {
+    fn new(topology: &'t Topology, plane: &'t ControlPlane) -> Self {
+        let (endpoints, groups) = (endpoints(topology), groups(topology));
+        Self { topology, plane, endpoints, groups, service_ix: HashMap::new() }
+    }
+
     /// The shared prefix lists of a subnet's service endpoints: an exact list, else the regional tags, else the global
     /// one (SE-7). IPv4 only (V6-6).
     fn services(&mut self, endpoints: &[ServiceEndpoint], tables: &mut Vec<ServiceTable>) -> Vec<usize> {
@@ -350,7 +402,7 @@ impl Builder<'_> {
             return *known;
         }
         let table = self.build_table(v, vnet, key.0, &key.1, selection);
-        selection.tables.push(table);
+        selection.tables.push(Arc::new(table));
         seen.insert(key, selection.tables.len() - 1);
         selection.tables.len() - 1
     }
@@ -417,7 +469,7 @@ impl Builder<'_> {
         for (i, local) in table.locals.iter().enumerate() {
             table.by_prefix.entry(local.prefix).push(i);
         }
-        let gateway = table.subscription.map(|s| &selection.gateways[s.domain]);
+        let gateway = table.subscription.map(|s| &*selection.gateways[s.domain]);
         self.settle(&mut table, gateway, knobs, selection);
         table
     }

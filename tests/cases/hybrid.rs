@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use std::net::IpAddr;
 
+use azroute::model::bgp::{AsPath, BgpSession, BgpSpeaker, Origination, PathAttributes};
 use azroute::model::{
     Advertisement, Asn, BgpConnection, CircuitPeering, Connection, ConnectionType, ExpressRouteCircuit,
     GatewayType, HubNextHop, HubRoute, HubRouteTable, HubVirtualNetworkConnection, LearnedRoute,
@@ -480,7 +481,8 @@ impl Translator<'_> {
         }
     }
 
-    /// An appliance is the far end: what it announces is declared at the gateway.
+    /// An appliance is the far end. With a number of its own it is a speaker, else what it announces is declared at the
+    /// gateway.
     fn join_nva(&mut self, gate: usize, nva: usize, used: &mut BTreeSet<String>) {
         let given = self.given;
         let Some(nva) = given.nvas.get(nva) else { return };
@@ -493,8 +495,16 @@ impl Translator<'_> {
             address_prefixes: statics,
             asn: nva.asn.map(Asn),
             bgp_peering_address: peer,
+            site: Some(nva_id(&nva.name)),
             ..LocalNetworkGateway::default()
         });
+        if nva.asn.is_some() {
+            self.speaker_of_nva(nva);
+            let id = id("sessions", &format!("{} {connection}", nva.name));
+            let session = BgpSession::new(id, nva_id(&nva.name), connection);
+            self.scene.document.bgp_sessions.push(session);
+            return;
+        }
         let routes: Vec<LearnedRoute> = nva
             .announced()
             .map(|prefix| LearnedRoute {
@@ -507,6 +517,28 @@ impl Translator<'_> {
         if let Some(gateway) = self.gateway_mut(&name) {
             gateway.learned_routes.extend(routes);
         }
+    }
+
+    /// An appliance as a BGP speaker, with what it announces.
+    fn speaker_of_nva(&mut self, nva: &Nva) {
+        let id = nva_id(&nva.name);
+        if self.scene.document.bgp_speakers.iter().any(|s| s.id == id) {
+            return;
+        }
+        let originate = nva.announced().map(|prefix| Origination {
+            prefixes: vec![prefix],
+            attributes: PathAttributes {
+                as_path: AsPath::sequence(path_of_nva(nva, prefix).into_iter().skip(1)),
+                ..PathAttributes::default()
+            },
+            policies: Vec::new(),
+        });
+        self.scene.document.bgp_speakers.push(BgpSpeaker {
+            id,
+            asn: Asn(nva.asn.unwrap_or(65001)),
+            originate: originate.collect(),
+            ..BgpSpeaker::default()
+        });
     }
 
     /// One direction between two Azure gateways: as `Vnet2Vnet`, or as a site where local networks say so.
@@ -606,6 +638,14 @@ impl Translator<'_> {
                     peer_ip: address,
                     peer_asn: asn,
                 });
+                let speaker = nva_id(&nva.name);
+                if self.scene.document.bgp_speakers.iter().any(|s| s.id == speaker) {
+                    let session_id = id("sessions", &format!("{} {name}", nva.name));
+                    let mut session = BgpSession::new(session_id, speaker, made.id.clone());
+                    session.a.addresses = vec![address];
+                    self.scene.document.bgp_sessions.push(session);
+                    continue;
+                }
                 made.learned_routes.extend(nva.announced().map(|prefix| LearnedRoute {
                     next_hop: Some(address),
                     ..LearnedRoute::new(prefix, path_of_nva(nva, prefix))

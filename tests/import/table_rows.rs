@@ -204,13 +204,13 @@ fn tables_are_displayed_as_people_know_them() {
     let expected = "\
 Network          NextHop     LocPrf  Weight  Path
 ---------------  ----------  ------  ------  ---------------------------
-192.0.2.0/24     172.16.0.1          0       64496 64500 ?
-198.51.100.0/25  172.16.0.1          0       64496
-203.0.113.0/24   172.16.0.1          0       64496 64500 {64510 64511} i
+192.0.2.0/24     172.16.0.1          0       65496 65500 ?
+198.51.100.0/25  172.16.0.1          0       65496
+203.0.113.0/24   172.16.0.1          0       65496 65500 {65510 65511} i
 10.1.0.0/16      10.1.255.4  100     0       65515
 10.1.0.0/16      10.1.255.5  100     0       65515
 10.9.0.0/24      10.1.255.4          0       65515 64600
-10.50.0.0/16     10.9.8.7            0       12076 12076 64499
+10.50.0.0/16     10.9.8.7            0       12076 12076 65499
 172.16.0.0/30                        0";
     assert_eq!(list.to_string(), expected);
 }
@@ -219,17 +219,17 @@ Network          NextHop     LocPrf  Weight  Path
 #[test]
 fn members_have_azures_names() {
     let row: ExpressRouteCircuitRoutesTableSummary = serde_json::from_value(json!({"neighbor": "172.16.0.1",
-        "asn": "64496", "upDown": "1d14h", "stateOrPrefixesReceived": "12"}))
+        "asn": "65496", "upDown": "1d14h", "stateOrPrefixesReceived": "12"}))
     .unwrap();
-    assert_eq!((row.asn, row.state_pfx_rcd.clone()), (Some(Asn(64496)), Some(StatePfxRcd::Prefixes(12))));
-    let written = json!({"neighbor": "172.16.0.1", "as": 64496, "upDown": "1d14h", "statePfxRcd": "12"});
+    assert_eq!((row.asn, row.state_pfx_rcd.clone()), (Some(Asn(65496)), Some(StatePfxRcd::Prefixes(12))));
+    let written = json!({"neighbor": "172.16.0.1", "as": 65496, "upDown": "1d14h", "statePfxRcd": "12"});
     assert_eq!(serde_json::to_value(&row).unwrap(), written);
     let route = &circuit(&fixture("circuit-primary.json"))[3];
     let written = json!({"network": "10.1.0.0/16", "nextHop": "10.1.255.4", "locPrf": "100", "weight": 0, "path": "65515"});
     assert_eq!(serde_json::to_value(route).unwrap(), written);
     let route = &gateway(&fixture("gateway-learned.json"))[1];
     let written = json!({"network": "192.0.2.0/24", "nextHop": "10.200.0.4", "origin": "EBgp", "sourcePeer": "10.200.0.4",
-                         "asPath": "12076-64496-64500", "weight": 32769, "localAddress": "10.1.255.4"});
+                         "asPath": "12076-65496-65500", "weight": 32769, "localAddress": "10.1.255.4"});
     assert_eq!(serde_json::to_value(route).unwrap(), written);
     for wrong in [
         json!({"network": "everything", "asPath": ""}),

@@ -106,15 +106,15 @@ fn a_route_server_has_a_table_for_each_instance() {
 #[test]
 fn malformed_entries_are_reported_with_field_and_reason() {
     let rows = json!({"value": [
-        {"network": "192.0.2.0/24", "path": "64496 none 64500", "nextHop": "172.16.0.300", "locPrf": "high", "weight": 0},
-        {"network": "all", "path": "64496", "nextHop": "172.16.0.1", "locPrf": "", "weight": 0},
+        {"network": "192.0.2.0/24", "path": "65496 none 65500", "nextHop": "172.16.0.300", "locPrf": "high", "weight": 0},
+        {"network": "all", "path": "65496", "nextHop": "172.16.0.1", "locPrf": "", "weight": 0},
         {"surprise": true},
-        {"network": "192.0.2.9/24", "path": "64496", "nextHop": "172.16.0.1", "locPrf": "", "weight": 0},
+        {"network": "192.0.2.9/24", "path": "65496", "nextHop": "172.16.0.1", "locPrf": "", "weight": 0},
     ]});
     let observed = effective_routes::parse("x", rows.to_string().as_bytes()).unwrap();
     let ObservedTable::Circuit(rows) = &observed.sections[0].table else { panic!() };
     assert_eq!(rows.len(), 2);
-    assert_eq!(rows[0].path.to_string(), "64496 64500");
+    assert_eq!(rows[0].path.to_string(), "65496 65500");
     let said: Vec<(WarningKind, &str)> =
         observed.warnings.iter().map(|w| (w.kind, w.field.as_str())).collect();
     assert_eq!(
@@ -131,7 +131,7 @@ fn malformed_entries_are_reported_with_field_and_reason() {
     );
     assert!(observed.warnings[0].reason.contains("172.16.0.300"), "{}", observed.warnings[0]);
     // A neighbour that is not told is a row nevertheless.
-    let summary = json!([{"neighbor": "", "as": 64496, "upDown": "never", "statePfxRcd": "Idle"}]);
+    let summary = json!([{"neighbor": "", "as": 65496, "upDown": "never", "statePfxRcd": "Idle"}]);
     let observed = effective_routes::parse("x", summary.to_string().as_bytes()).unwrap();
     assert!(
         matches!(&observed.sections[0].table, ObservedTable::CircuitSummary(rows) if rows[0].neighbor.is_none())
@@ -174,8 +174,8 @@ fn document() -> Document {
             VirtualNetworkGateway::new("er", "hub", GatewayType::ExpressRoute),
         ],
         local_network_gateways: vec![
-            local("branch-a", 64501, "192.0.2.254"),
-            local("branch-b", 64502, "198.51.100.254"),
+            local("branch-a", 65501, "192.0.2.254"),
+            local("branch-b", 65502, "198.51.100.254"),
         ],
         connections: vec![
             tunnel("to-a", "branch-a"),
@@ -206,9 +206,9 @@ fn a_circuits_table_is_what_its_site_offers() {
     assert_eq!(
         told(&offers.advertisements),
         [
-            "ER-1 primary [64496] 198.51.100.0/25",
-            "ER-1 primary [64496 64500] 192.0.2.0/24",
-            "ER-1 primary [64496 64500 64510] 203.0.113.0/24",
+            "ER-1 primary [65496] 198.51.100.0/25",
+            "ER-1 primary [65496 65500] 192.0.2.0/24",
+            "ER-1 primary [65496 65500 65510] 203.0.113.0/24",
         ]
     );
     let left: Vec<(String, LeftOutReason)> =
@@ -226,7 +226,7 @@ fn a_circuits_table_is_what_its_site_offers() {
     );
     assert_eq!(
         offers.left_out[3].to_string(),
-        "10.50.0.0/16 [12076 12076 64499]: from another circuit, by Global Reach"
+        "10.50.0.0/16 [12076 12076 65499]: from another circuit, by Global Reach"
     );
 }
 
@@ -253,7 +253,7 @@ fn a_gateways_learned_routes_are_what_its_sites_offer() {
     let vpn = gateway_offers(&rows, &"vpn".into(), None, &[], &document());
     assert_eq!(
         told(&vpn.advertisements),
-        ["to-a both [64501] 198.51.100.128/25", "to-b both [64502 64501] 203.0.113.128/25"]
+        ["to-a both [65501] 198.51.100.128/25", "to-b both [65502 65501] 203.0.113.128/25"]
     );
     let reasons: Vec<LeftOutReason> = vpn.left_out.iter().map(|row| row.reason).collect();
     use LeftOutReason::{AzureOriginated, FromTwin, OtherConnection, Repeated, UnknownConnection};
@@ -262,11 +262,11 @@ fn a_gateways_learned_routes_are_what_its_sites_offer() {
         [AzureOriginated, UnknownConnection, UnknownConnection, FromTwin, AzureOriginated, UnknownConnection]
     );
     let er = gateway_offers(&rows[..4], &"er".into(), None, &[], &document());
-    assert_eq!(told(&er.advertisements), ["er-1 both [64496 64500] 192.0.2.0/24"], "the shorter path counts");
+    assert_eq!(told(&er.advertisements), ["er-1 both [65496 65500] 192.0.2.0/24"], "the shorter path counts");
     let reasons: Vec<LeftOutReason> = er.left_out.iter().map(|row| row.reason).collect();
     assert_eq!(reasons, [AzureOriginated, Repeated, FromTwin]);
     let one = gateway_offers(&rows, &"vpn".into(), Some(&"to-b".into()), &[], &document());
-    assert_eq!(told(&one.advertisements), ["to-b both [64502 64501] 203.0.113.128/25"]);
+    assert_eq!(told(&one.advertisements), ["to-b both [65502 65501] 203.0.113.128/25"]);
     assert!(one.left_out.iter().any(|row| row.reason == OtherConnection));
     let peers = ["192.0.2.77".parse().unwrap()];
     let named = gateway_offers(&rows, &"vpn".into(), Some(&"to-a".into()), &peers, &document());
@@ -329,7 +329,7 @@ fn declared_advertisements_count_before_tables() {
     let mut design = document();
     let prefix = |text: &str| text.parse::<IpNet>().unwrap();
     design.on_premises_sites.push(OnPremisesSite {
-        advertisements: vec![Advertisement::new("er-1", [prefix("192.0.2.0/24")], [Asn(64496)])],
+        advertisements: vec![Advertisement::new("er-1", [prefix("192.0.2.0/24")], [Asn(65496)])],
         ..OnPremisesSite::new("dc", [])
     });
     let mut importer = Importer::new();
@@ -342,7 +342,7 @@ fn declared_advertisements_count_before_tables() {
     assert_eq!(count(LeftOutReason::Declared), 2, "{:#?}", report.left_out);
     let told = told(&document.on_premises_sites[0].advertisements);
     assert_eq!(told.len(), 3, "{told:?}");
-    assert!(told.contains(&"er-1 both [64496] 192.0.2.0/24".to_owned()), "{told:?}");
+    assert!(told.contains(&"er-1 both [65496] 192.0.2.0/24".to_owned()), "{told:?}");
 }
 
 /// A new site belongs to whoever owns the circuit (ISO-1).
@@ -374,7 +374,7 @@ fn a_table_of_the_wrong_kind_is_refused_and_leaves_nothing() {
     assert!(document.on_premises_sites.is_empty() && report.inputs == ["design"]);
     // Warnings of rows name the resource; a resource in no input is said.
     let mut importer = Importer::new();
-    let rows = json!([{"network": "192.0.2.0/24", "path": "64496", "nextHop": "?"}]).to_string();
+    let rows = json!([{"network": "192.0.2.0/24", "path": "65496", "nextHop": "?"}]).to_string();
     importer.add_routes("y", rows.as_bytes(), link(LinkRole::Primary), "dc").unwrap();
     let (_, report) = importer.into_document();
     let said: Vec<(WarningKind, &str)> =
@@ -387,7 +387,7 @@ fn a_table_of_the_wrong_kind_is_refused_and_leaves_nothing() {
 fn what_a_table_does_not_tell_is_not_routed() {
     let mut importer = importer();
     let rows: Value =
-        json!([{"network": "10.20.0.0/16", "nextHop": "172.16.0.1", "path": "64496", "weight": 0}]);
+        json!([{"network": "10.20.0.0/16", "nextHop": "172.16.0.1", "path": "65496", "weight": 0}]);
     importer.add_routes("t", rows.to_string().as_bytes(), link(LinkRole::Primary), "dc").unwrap();
     let (topology, _): (Topology, _) = importer.finish().unwrap();
     let network = Network::build(&topology).unwrap();

@@ -3,6 +3,7 @@
 mod designs;
 mod differential;
 mod edge;
+mod failures;
 #[cfg(all(feature = "import", feature = "testing"))]
 mod fuzz_replay;
 mod generate;

@@ -38,8 +38,8 @@ fn microsoft(builder: TopologyBuilder) -> TopologyBuilder {
         .with(RouteFilter { id: "f".into(), communities: vec!["12076:51002".into()] })
         .with(BgpServiceCommunity {
             community: "12076:51002".into(),
-            name: String::new(),
             prefixes: nets(&["198.51.100.0/24"]),
+            ..BgpServiceCommunity::default()
         })
         .configure(|d| {
             let mut peering = CircuitPeering::new(PeeringType::MicrosoftPeering);

@@ -34,8 +34,8 @@ fn public_vm(builder: TopologyBuilder) -> TopologyBuilder {
 fn microsoft(builder: TopologyBuilder) -> TopologyBuilder {
     let community = |community: &str, prefix: &str| BgpServiceCommunity {
         community: community.into(),
-        name: String::new(),
         prefixes: nets(&[prefix]),
+        ..BgpServiceCommunity::default()
     };
     builder
         .with(RouteFilter { id: "filter".into(), communities: vec!["12076:51004".into()] })
@@ -333,8 +333,8 @@ fn msp_13_the_customers_answer_to_a_virtual_machine() {
     let with_vm = |prefix: &str| {
         let community = BgpServiceCommunity {
             community: "12076:51004".into(),
-            name: String::new(),
             prefixes: nets(&[prefix]),
+            ..BgpServiceCommunity::default()
         };
         build(public_vm(msp()).with(community))
     };
@@ -352,8 +352,8 @@ fn msp_13_the_customers_answer_to_a_virtual_machine() {
 fn msp_1_a_declared_public_address_leads_to_its_interface() {
     let community = BgpServiceCommunity {
         community: "12076:51004".into(),
-        name: String::new(),
         prefixes: nets(&["198.51.102.0/24"]),
+        ..BgpServiceCommunity::default()
     };
     let network = build(public_vm(msp()).with(community));
     let answer = network.resolve("dc", ip("198.51.102.4")).unwrap();

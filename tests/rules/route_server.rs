@@ -295,6 +295,62 @@ fn ars_12_a_peer_past_its_limit_is_lost() {
     assert!(network.findings().iter().any(|f| f.message.contains("from one peer, at most 1000")));
 }
 
+/// ER-5: what the Route Server learned counts towards what a gateway tells its circuit where branches are exchanged: past
+/// 1,000 prefixes the connection is down.
+#[test]
+fn er_5_what_the_route_server_learned_counts_towards_the_connection() {
+    let with = |count: u32, exchanged: bool| {
+        network(move |d| {
+            d.route_servers[0].allow_branch_to_branch_traffic = exchanged;
+            let nva = d.bgp_speakers.iter_mut().find(|s| s.id.as_str() == "nva").unwrap();
+            nva.originate[0].prefixes = (0..count)
+                .map(|i| format!("172.{}.{}.0/24", 16 + i / 256, i % 256).parse().unwrap())
+                .collect();
+        })
+    };
+    let down = |network: &Network| path(network, "dc", "10.1.0.0/16").is_none();
+    // Beside them: two networks, the branch, the partner's network.
+    assert!(!down(&with(996, true)));
+    let over = with(997, true);
+    assert!(down(&over));
+    assert!(!rows(&over, "spoke/subnets/web").iter().any(|row| row.starts_with("192.168.0.0/16")));
+    assert!(over.findings().iter().any(|f| f.message.contains("1001 prefixes towards on-premises")));
+    assert!(!down(&with(997, false)));
+}
+
+/// VPN-14: point-to-site pools are told neither to appliances nor, through the Route Server, to circuits.
+#[test]
+fn vpn_14_point_to_site_pools_are_not_exchanged() {
+    let network = network(|d| {
+        d.virtual_network_gateways[1].vpn_client_address_pools = vec!["172.16.201.0/24".parse().unwrap()];
+    });
+    assert!(rows(&network, "spoke/subnets/web").iter().any(|row| row.starts_with("172.16.201.0/24")));
+    for speaker in ["nva", "dc", "rs"] {
+        assert_eq!(path(&network, speaker, "172.16.201.0/24"), None, "{speaker}");
+    }
+}
+
+/// BGP-2: a Route Server takes numbers of 16 bits, 65516 among them (CON-13).
+#[test]
+fn bgp_2_a_route_server_takes_16_bits() {
+    let with = |asn: u32| {
+        network(move |d| {
+            let nva = d.bgp_speakers.iter_mut().find(|s| s.id.as_str() == "nva").unwrap();
+            nva.asn = azroute::model::Asn(asn);
+        })
+    };
+    let injected = |network: &Network| path(network, "rs", "10.0.0.0/16").is_some();
+    assert!(injected(&with(65_516)));
+    for asn in [70_000, 65_517] {
+        let network = with(asn);
+        assert!(!injected(&network), "{asn}");
+        assert!(
+            network.findings().iter().any(|f| f.message.contains(&format!("number {asn} is not"))),
+            "{asn}"
+        );
+    }
+}
+
 #[test]
 fn an_appliance_at_a_route_server_needs_its_address() {
     let mut document: Document = toml::from_str(LAB).unwrap();

@@ -8,9 +8,9 @@ use std::net::IpAddr;
 
 use azroute::Network;
 use azroute::model::{
-    Change, Date, Document, EffectiveNextHopType, Knobs, LinkRole, NetworkVirtualAppliance,
-    OnPremisesNextHop, OnPremisesRoute, OverlayTunnel, PeeringType, ResourceId, RouteSource, RouteState,
-    Tenant, Topology, TopologyBuilder, TunnelEnd,
+    Advertisement, Change, Date, Document, EffectiveNextHopType, Knobs, LinkRole, NetworkVirtualAppliance,
+    OverlayTunnel, PeeringType, ResourceId, RouteSource, RouteState, Tenant, Topology, TopologyBuilder,
+    TunnelEnd,
 };
 use azroute::resolve::{
     Answer, Disposition, DispositionKind, DropReason, Egress, Flow, Place, SnatIdentity, Source,
@@ -109,8 +109,51 @@ secondary = { edge_router = "dc/routers/ce-2" }
 id = "dc"
 prefixes = ["10.50.0.0/16"]
 routers = [{ name = "ce-1", asn = 65020 }, { name = "ce-2", asn = 65020 }]
-advertisements = [{ over = "circuit", prefixes = ["10.50.0.0/16"], as_path = [65020] }]
+
+[[bgp_speakers]]
+id = "ce-1"
+asn = 65020
+router = "dc/routers/ce-1"
+originate = [{ prefixes = ["10.50.0.0/16"] }]
+
+[[bgp_speakers]]
+id = "ce-2"
+asn = 65020
+router = "dc/routers/ce-2"
+originate = [{ prefixes = ["10.50.0.0/16"] }]
+
+[[bgp_sessions]]
+id = "inside"
+a = { speaker = "ce-1", next_hop_self = true }
+b = { speaker = "ce-2", next_hop_self = true }
+
+[[bgp_sessions]]
+id = "on-primary"
+a = { speaker = "ce-1" }
+b = { speaker = "circuit/peerings/AzurePrivatePeering/links/primary" }
+
+[[bgp_sessions]]
+id = "on-secondary"
+a = { speaker = "ce-2" }
+b = { speaker = "circuit/peerings/AzurePrivatePeering/links/secondary" }
 "#;
+
+/// The same routers' sessions on a second circuit.
+fn join_circuit(document: &mut Document, circuit: &str) {
+    for at in [1, 2] {
+        let mut session = document.bgp_sessions[at].clone();
+        session.id = format!("{}-{circuit}", session.id).into();
+        session.b.speaker = session.b.speaker.as_str().replacen("circuit", circuit, 1).into();
+        document.bgp_sessions.push(session);
+    }
+}
+
+/// Both of the datacentre's routers announce more.
+fn announce(document: &mut Document, prefix: &str) {
+    for speaker in &mut document.bgp_speakers {
+        speaker.originate[0].prefixes.push(prefix.parse().unwrap());
+    }
+}
 
 /// Two customers with the same addresses behind one provider, each on its own circuit.
 fn connect_through() -> Document {
@@ -157,7 +200,40 @@ fn connect_through() -> Document {
             id = "site-TENANT"
             tenant = "TENANT"
             prefixes = ["10.50.0.0/16"]
-            advertisements = [{ over = "circuit-TENANT", prefixes = ["10.50.0.0/16"], as_path = [65010, 65030] }]
+            [[bgp_speakers]]
+            id = "site-TENANT"
+            asn = 65030
+            originate = [{ prefixes = ["10.50.0.0/16"] }]
+            [[bgp_speakers]]
+            id = "edge-1-TENANT"
+            asn = 65010
+            tenant = "TENANT"
+            router = "provider/routers/edge-1"
+            [[bgp_speakers]]
+            id = "edge-2-TENANT"
+            asn = 65010
+            tenant = "TENANT"
+            router = "provider/routers/edge-2"
+            [[bgp_sessions]]
+            id = "access-1-TENANT"
+            a = { speaker = "site-TENANT" }
+            b = { speaker = "edge-1-TENANT" }
+            [[bgp_sessions]]
+            id = "access-2-TENANT"
+            a = { speaker = "site-TENANT" }
+            b = { speaker = "edge-2-TENANT" }
+            [[bgp_sessions]]
+            id = "inside-TENANT"
+            a = { speaker = "edge-1-TENANT", next_hop_self = true }
+            b = { speaker = "edge-2-TENANT", next_hop_self = true }
+            [[bgp_sessions]]
+            id = "on-primary-TENANT"
+            a = { speaker = "edge-1-TENANT" }
+            b = { speaker = "circuit-TENANT/peerings/AzurePrivatePeering/links/primary" }
+            [[bgp_sessions]]
+            id = "on-secondary-TENANT"
+            a = { speaker = "edge-2-TENANT" }
+            b = { speaker = "circuit-TENANT/peerings/AzurePrivatePeering/links/secondary" }
             [[on_premises_links]]
             id = "access-TENANT-1"
             a = "site-TENANT"
@@ -205,6 +281,7 @@ fn seed_02_the_links_end_on_different_routers() {
     let apart = network(document.clone());
     assert!(!passes(&ask(&apart, "vm", "10.50.1.1"), "dc/routers/ce-1"));
     document.express_route_circuits[0].secondary = document.express_route_circuits[0].primary.clone();
+    document.bgp_sessions[2].a.speaker = "ce-1".into();
     let together = network(document);
     assert!(passes(&ask(&together, "vm", "10.50.1.1"), "dc/routers/ce-1"));
 }
@@ -215,6 +292,7 @@ fn seed_02_both_links_on_one_router_are_reported() {
     let mut document = document(ONE_CIRCUIT);
     assert!(!finds(&network(document.clone()), "circuit"));
     document.express_route_circuits[0].secondary = document.express_route_circuits[0].primary.clone();
+    document.bgp_sessions[2].a.speaker = "ce-1".into();
     assert!(finds(&network(document), "circuit"));
 }
 
@@ -230,9 +308,7 @@ fn seed_03_a_large_customer_has_several_circuits() {
     connection.id = "connection-2".into();
     connection.peer = "circuit-2".into();
     document.upsert(connection);
-    let mut advertisement = document.on_premises_sites[0].advertisements[0].clone();
-    advertisement.over = "circuit-2".into();
-    document.on_premises_sites[0].advertisements.push(advertisement);
+    join_circuit(&mut document, "circuit-2");
     let equal = network(document.clone());
     let answer = ask(&equal, "vm", "10.50.1.1");
     assert_eq!(answer.paths().count(), 4, "both links of both circuits (ER-9): {answer}");
@@ -339,50 +415,45 @@ fn seed_06_a_shared_circuit_is_reported() {
     assert!(finds(&network(document), "circuit-red"));
 }
 
-/// Red's networks over the secondary link of red's circuit, whatever is learned.
-fn given_route() -> Vec<OnPremisesRoute> {
-    vec![OnPremisesRoute {
-        prefix: "10.20.0.0/16".parse().unwrap(),
-        next_hop: OnPremisesNextHop::Circuit {
-            circuit: "circuit-red".into(),
-            peering: PeeringType::AzurePrivatePeering,
-            link: Some(LinkRole::Secondary),
-        },
-        local_preference: 200,
-        tenant: None,
-    }]
+/// The provider's policies for one customer: its edge on the secondary link announces a longer path to Azure, and prefers
+/// what it hears there.
+fn steered(document: &mut Document, tenant: &str) {
+    document.routing_policy = toml::from_str::<Document>(
+        r#"
+        [[routing_policy.policy_definitions]]
+        name = "standby"
+        statements = [{ actions = { set_as_path_prepend = { repeat = 1 }, policy_result = "accept_route" } }]
+        [[routing_policy.policy_definitions]]
+        name = "preferred"
+        statements = [{ actions = { set_local_preference = 200, policy_result = "accept_route" } }]
+        "#,
+    )
+    .unwrap()
+    .routing_policy;
+    let id = format!("on-secondary-{tenant}");
+    let session = document.bgp_sessions.iter_mut().find(|s| s.id.as_str() == id).unwrap();
+    session.a.export_policies = vec!["standby".to_owned()];
+    session.a.import_policies = vec!["preferred".to_owned()];
 }
 
-/// Row 7 (CSP-1, ER-8, ER-11): the provider steers by what it announces, and by its own preference. Policies as objects
-/// come with BGP; here what they produce is stated.
+/// Row 7 (CSP-1, ER-8, ER-11): the provider steers by its edges' policies: to the site a longer AS path on the secondary
+/// link makes it the standby (ER-10), to Azure its own preference decides.
 #[test]
 fn seed_07_the_provider_steers_traffic() {
-    // To the site: a longer AS path on the secondary link makes it the standby (ER-10).
+    let plain = network(connect_through());
+    assert_eq!(links(&ask(&plain, "vm-red", "10.50.1.1")), LinkRole::BOTH);
     let mut document = connect_through();
-    for site in &mut document.on_premises_sites {
-        for advertisement in std::mem::take(&mut site.advertisements) {
-            let mut primary = advertisement.clone();
-            primary.link = Some(LinkRole::Primary);
-            let mut secondary = advertisement;
-            secondary.link = Some(LinkRole::Secondary);
-            secondary.as_path.insert(0, 65010.into());
-            site.advertisements.extend([primary, secondary]);
-        }
-    }
-    // To Azure: the provider's own preference (ER-11).
-    let provider = document.on_premises_sites.iter_mut().find(|s| s.id.as_str() == "provider").unwrap();
-    provider.routes = given_route();
+    steered(&mut document, "red");
     let network = network(document);
     assert_eq!(links(&ask(&network, "vm-red", "10.50.1.1")), [LinkRole::Primary]);
     assert_eq!(links(&ask(&network, "site-red", "10.20.0.4")), [LinkRole::Secondary]);
 }
 
-/// Row 7 beside row 24: a route given for one customer's circuit does not pull the other customer's traffic (ISO-1).
+/// Row 7 beside row 24: steering one customer leaves the other's traffic (ISO-1).
 #[test]
 fn seed_07_steering_one_customer_leaves_the_other() {
     let mut document = connect_through();
-    let provider = document.on_premises_sites.iter_mut().find(|s| s.id.as_str() == "provider").unwrap();
-    provider.routes = given_route();
+    steered(&mut document, "red");
     let network = network(document);
     let blue = ask(&network, "site-blue", "10.20.0.4");
     assert_eq!(
@@ -391,6 +462,7 @@ fn seed_07_steering_one_customer_leaves_the_other() {
         "{blue}"
     );
     assert!(passes(&blue, "circuit-blue"), "{blue}");
+    assert_eq!(links(&ask(&network, "vm-blue", "10.50.1.1")), LinkRole::BOTH);
 }
 
 /// Row 8 (CSP-4): connect-to, the customer builds and keeps the circuit.
@@ -419,19 +491,32 @@ fn seed_09_customer_routers_need_both_sets_of_routes() {
         id = "interconnect"
         a = "dc"
         b = "provider"
+        [[bgp_speakers]]
+        id = "provider"
+        asn = 65010
+        [[bgp_sessions]]
+        id = "interconnect-bgp"
+        a = { speaker = "ce-1" }
+        b = { speaker = "provider" }
         "#,
     );
     let mut document = document(&text);
     let missing = network(document.clone());
     assert_eq!(kind(&missing, "vm", "10.100.0.1"), DispositionKind::Dropped);
-    document.on_premises_sites[0].advertisements[0].prefixes.push("10.100.0.0/16".parse().unwrap());
-    let both = network(document);
+    document.bgp_speakers[2].originate.push(azroute::model::bgp::Origination {
+        prefixes: vec!["10.100.0.0/16".parse().unwrap()],
+        ..Default::default()
+    });
+    let both = network(document.clone());
     let there = ask(&both, "vm", "10.100.0.1");
     assert_eq!(there.disposition(), &Disposition::OnPremises("provider".into()), "{there}");
     assert!(passes(&there, "dc"));
     let back = ask(&both, "provider", "10.20.0.4");
     assert_eq!(back.disposition().kind(), DispositionKind::Delivered, "{back}");
     assert!(passes(&back, "dc"));
+    // Without the networks' routes towards the provider there is no way back.
+    document.bgp_sessions.iter_mut().find(|s| s.id.as_str() == "interconnect-bgp").unwrap().shutdown = true;
+    assert_eq!(kind(&network(document), "provider", "10.20.0.4"), DispositionKind::Dropped);
 }
 
 /// Row 10 (BW-1): 50 Mbps to 10 Gbps. A figure of the circuit; it steers nothing.
@@ -548,10 +633,12 @@ fn seed_13_a_mixed_posture_is_reported() {
 #[test]
 fn seed_14_both_links_carry_traffic() {
     let network = network(document(ONE_CIRCUIT));
-    for (from, to) in [("vm", "10.50.1.1"), ("dc", "10.20.0.4")] {
-        let answer = ask(&network, from, to);
-        assert_eq!(links(&answer), LinkRole::BOTH, "{answer}");
-        assert!(!answer.is_mixed());
+    let answer = ask(&network, "vm", "10.50.1.1");
+    assert_eq!(links(&answer), LinkRole::BOTH, "{answer}");
+    assert!(!answer.is_mixed());
+    // Each router uses its own link (RFC 4271: external routes before internal ones).
+    for (from, link) in [("dc/routers/ce-1", LinkRole::Primary), ("dc/routers/ce-2", LinkRole::Secondary)] {
+        assert_eq!(links(&ask(&network, from, "10.20.0.4")), [link]);
     }
     // A flow takes one, the same one each time.
     let flow = Flow::tcp("vm", 50_000, ip("10.50.1.1"), 443);
@@ -563,6 +650,7 @@ fn seed_14_both_links_carry_traffic() {
         .apply(&[Change::SetLink { circuit: "circuit".into(), link: LinkRole::Primary, up: false }])
         .unwrap();
     assert_eq!(links(&ask(&degraded, "vm", "10.50.1.1")), [LinkRole::Secondary]);
+    assert_eq!(links(&ask(&degraded, "dc/routers/ce-1", "10.20.0.4")), [LinkRole::Secondary]);
 }
 
 /// A site with Microsoft peering, and a service behind it.
@@ -598,10 +686,10 @@ fn microsoft_peering() -> Document {
     let site = &mut document.on_premises_sites[0];
     site.internet_breakout = true;
     site.nat_pool = Some("203.0.113.0/24".parse().unwrap());
-    let mut advertisement = site.advertisements[0].clone();
-    advertisement.peering = PeeringType::MicrosoftPeering;
-    advertisement.prefixes = vec!["203.0.113.0/24".parse().unwrap()];
-    site.advertisements.push(advertisement);
+    site.advertisements.push(Advertisement {
+        peering: PeeringType::MicrosoftPeering,
+        ..Advertisement::new("circuit", ["203.0.113.0/24".parse().unwrap()], [65020.into()])
+    });
     document
 }
 
@@ -796,6 +884,8 @@ fn seed_21_a_custom_route_to_a_gateway_works_for_vpn_only() {
     by_vpn.virtual_network_gateways[0].gateway_type = azroute::model::GatewayType::Vpn;
     by_vpn.express_route_circuits.clear();
     by_vpn.on_premises_sites.clear();
+    by_vpn.bgp_speakers.clear();
+    by_vpn.bgp_sessions.clear();
     by_vpn.connections = document(
         r#"
         [[connections]]
@@ -864,6 +954,8 @@ fn seed_24_tenants_do_not_meet() {
     let mut alone = connect_through();
     alone.tenants.retain(|t| t.name == "red");
     alone.virtual_networks.retain(|v| v.tenant.as_deref() == Some("red"));
+    alone.bgp_sessions.retain(|s| !s.id.as_str().ends_with("-blue"));
+    alone.bgp_speakers.retain(|s| !s.id.as_str().ends_with("-blue"));
     for id in [
         "vm-blue",
         "gateway-blue",
@@ -892,7 +984,7 @@ fn seed_25_a_default_route_from_the_site_takes_the_internet_traffic() {
     let open = network(document.clone());
     assert_eq!(kind(&open, "vm", "192.0.2.9"), DispositionKind::Egress);
     assert!(!passes(&ask(&open, "vm", "192.0.2.9"), "circuit"));
-    document.on_premises_sites[0].advertisements[0].prefixes.push("0.0.0.0/0".parse().unwrap());
+    announce(&mut document, "0.0.0.0/0");
     let forced = network(document);
     let answer = ask(&forced, "vm", "192.0.2.9");
     assert_eq!(next_hop_type(&answer), EffectiveNextHopType::VirtualNetworkGateway);

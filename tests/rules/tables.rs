@@ -14,7 +14,7 @@ const PRIVATE: PeeringType = PeeringType::AzurePrivatePeering;
 /// ```text
 ///   dc ==== er1 ---- er (65515) ---+
 ///                                  +--- hub 10.0.0.0/16, Route Server with two appliances
-///   branch (64501) ---- vpn -------+
+///   branch (65501) ---- vpn -------+
 /// ```
 const HUB: &str = r#"
     virtual_networks = [{ id = "hub", address_space = ["10.0.0.0/16"], subnets = [
@@ -36,7 +36,7 @@ const HUB: &str = r#"
     bgp_peering_addresses = ["10.0.255.4", "10.0.255.5"]
     [[local_network_gateways]]
     id = "branch-device"
-    asn = 64501
+    asn = 65501
     bgp_peering_address = "192.0.2.254"
     address_prefixes = ["198.51.100.0/25"]
     [[connections]]
@@ -54,19 +54,19 @@ const HUB: &str = r#"
     id = "er1"
     [[express_route_circuits.peerings]]
     peering_type = "AzurePrivatePeering"
-    peer_asn = 64496
+    peer_asn = 65496
     primary_peer_address_prefix = "172.16.0.0/30"
     secondary_peer_address_prefix = "172.16.0.4/30"
     [[on_premises_sites]]
     id = "dc"
     advertisements = [
-        { over = "er1", prefixes = ["192.0.2.0/25"], as_path = [64496, 64500] },
-        { over = "er1", link = "Primary", prefixes = ["203.0.113.0/24"], as_path = [64496] },
-        { over = "er1", link = "Secondary", prefixes = ["203.0.113.0/24"], as_path = [64496, 64496] },
+        { over = "er1", prefixes = ["192.0.2.0/25"], as_path = [65496, 65500] },
+        { over = "er1", link = "Primary", prefixes = ["203.0.113.0/24"], as_path = [65496] },
+        { over = "er1", link = "Secondary", prefixes = ["203.0.113.0/24"], as_path = [65496, 65496] },
     ]
     [[on_premises_sites]]
     id = "branch"
-    advertisements = [{ over = "to-branch", prefixes = ["198.51.100.128/25"], as_path = [64501] }]
+    advertisements = [{ over = "to-branch", prefixes = ["198.51.100.128/25"], as_path = [65501] }]
     [[route_servers]]
     id = "ars"
     virtual_network = "hub"
@@ -107,8 +107,8 @@ Network         NextHop      LocPrf  Weight  Path
 --------------  -----------  ------  ------  -------------
 10.0.0.0/16     10.0.255.12          0       65515 i
 10.0.0.0/16     10.0.255.13          0       65515 i
-192.0.2.0/25    172.16.0.1           0       64496 64500 i
-203.0.113.0/24  172.16.0.1           0       64496 i";
+192.0.2.0/25    172.16.0.1           0       65496 65500 i
+203.0.113.0/24  172.16.0.1           0       65496 i";
     assert_eq!(table.to_string(), expected);
     let second = hub().circuit_route_table(&id("ER1"), PRIVATE, LinkRole::Secondary).unwrap();
     let found = compare_tables(&second.value, &table.value);
@@ -155,7 +155,7 @@ fn er_1_the_summary_counts_prefixes_by_neighbour() {
     // IPv6 has no addresses on this peering: a session that carries nothing.
     assert_eq!(
         lines,
-        [" 64496 0", "10.0.255.12 65515 1", "10.0.255.13 65515 1", "172.16.0.1 64496 2"],
+        [" 65496 0", "10.0.255.12 65515 1", "10.0.255.13 65515 1", "172.16.0.1 65496 2"],
         "{summary}"
     );
     let mut cut = document(HUB);
@@ -168,7 +168,8 @@ fn er_1_the_summary_counts_prefixes_by_neighbour() {
     assert!(down.value.iter().all(|row| row.up_down.as_deref() == Some("never")), "{down}");
 }
 
-/// BGP-1, BGP-9: a gateway's routes from a circuit have Microsoft's number in front; each instance lists them.
+/// BGP-1, BGP-9: a gateway's routes from a circuit have Microsoft's number in front; each instance lists them, and what the
+/// VPN gateway beside it learned (COEX-4).
 #[test]
 fn bgp_1_an_expressroute_gateway_learns_behind_12076() {
     let learned = hub().learned_routes(&id("er")).unwrap();
@@ -182,10 +183,12 @@ fn bgp_1_an_expressroute_gateway_learns_behind_12076() {
         lines,
         [
             "10.0.0.0/16 Network []",
-            "192.0.2.0/25 EBgp [12076 64496 64500]",
-            "192.0.2.0/25 EBgp [12076 64496 64500]",
-            "203.0.113.0/24 EBgp [12076 64496]",
-            "203.0.113.0/24 EBgp [12076 64496 64496]",
+            "192.0.2.0/25 EBgp [12076 65496 65500]",
+            "192.0.2.0/25 EBgp [12076 65496 65500]",
+            "198.51.100.128/25 IBgp [65501]",
+            "198.51.100.128/25 IBgp [65501]",
+            "203.0.113.0/24 EBgp [12076 65496]",
+            "203.0.113.0/24 EBgp [12076 65496 65496]",
         ],
         "{learned}"
     );
@@ -193,26 +196,34 @@ fn bgp_1_an_expressroute_gateway_learns_behind_12076() {
 }
 
 /// VPN-8, VPN-3, GWR-3: what an active-active gateway has: its network, static prefixes, the device's own address, and what
-/// the device announces, from its address.
+/// the device announces, from its address; and what the ExpressRoute gateway beside it tells (COEX-4).
 #[test]
 fn vpn_8_both_instances_list_what_a_vpn_gateway_learned() {
     let network = hub();
     let learned = network.learned_routes(&id("vpn")).unwrap();
     let expected = "\
-Network            NextHop      Origin   SourcePeer   AsPath  Weight  LocalAddress
------------------  -----------  -------  -----------  ------  ------  ------------
-10.0.0.0/16                     Network  10.0.255.4           32768   10.0.255.4
-10.0.0.0/16                     Network  10.0.255.5           32768   10.0.255.5
-192.0.2.254/32                  Network  10.0.255.4           32768   10.0.255.4
-192.0.2.254/32                  Network  10.0.255.5           32768   10.0.255.5
-198.51.100.0/25                 Network  10.0.255.4           32768   10.0.255.4
-198.51.100.0/25                 Network  10.0.255.5           32768   10.0.255.5
-198.51.100.128/25  192.0.2.254  EBgp     192.0.2.254  64501   32768   10.0.255.4
-198.51.100.128/25  192.0.2.254  EBgp     192.0.2.254  64501   32768   10.0.255.5";
+Network            NextHop      Origin   SourcePeer   AsPath             Weight  LocalAddress
+-----------------  -----------  -------  -----------  -----------------  ------  ------------
+10.0.0.0/16                     Network  10.0.255.4                      32768   10.0.255.4
+10.0.0.0/16                     Network  10.0.255.5                      32768   10.0.255.5
+192.0.2.0/25       10.0.255.12  IBgp     10.0.255.12  12076-65496-65500  32768   10.0.255.4
+192.0.2.0/25       10.0.255.13  IBgp     10.0.255.13  12076-65496-65500  32768   10.0.255.4
+192.0.2.0/25       10.0.255.12  IBgp     10.0.255.12  12076-65496-65500  32768   10.0.255.5
+192.0.2.0/25       10.0.255.13  IBgp     10.0.255.13  12076-65496-65500  32768   10.0.255.5
+192.0.2.254/32                  Network  10.0.255.4                      32768   10.0.255.4
+192.0.2.254/32                  Network  10.0.255.5                      32768   10.0.255.5
+198.51.100.0/25                 Network  10.0.255.4                      32768   10.0.255.4
+198.51.100.0/25                 Network  10.0.255.5                      32768   10.0.255.5
+198.51.100.128/25  192.0.2.254  EBgp     192.0.2.254  65501              32768   10.0.255.4
+198.51.100.128/25  192.0.2.254  EBgp     192.0.2.254  65501              32768   10.0.255.5
+203.0.113.0/24     10.0.255.12  IBgp     10.0.255.12  12076-65496        32768   10.0.255.4
+203.0.113.0/24     10.0.255.13  IBgp     10.0.255.13  12076-65496        32768   10.0.255.4
+203.0.113.0/24     10.0.255.12  IBgp     10.0.255.12  12076-65496        32768   10.0.255.5
+203.0.113.0/24     10.0.255.13  IBgp     10.0.255.13  12076-65496        32768   10.0.255.5";
     assert_eq!(learned.to_string(), expected);
     let status = network.bgp_peer_status(&id("vpn")).unwrap();
     let line = status.value.iter().find(|row| row.neighbor == "192.0.2.254".parse().ok()).unwrap();
-    assert_eq!((line.asn.unwrap().0, line.routes_received), (64501, Some(1)));
+    assert_eq!((line.asn.unwrap().0, line.routes_received), (65501, Some(1)));
     let mut standby = document(HUB);
     standby.virtual_network_gateways[1].active_active = false;
     let one = network_of(standby).learned_routes(&id("vpn")).unwrap();
@@ -288,7 +299,7 @@ fn ars_5_gateways_learn_from_the_route_server_inside() {
     assert!(from_server.iter().all(|row| row.origin == Some(GatewayRouteOrigin::IBgp)), "{learned}");
     assert!(from_server.iter().all(|row| row.as_path.to_string() == "64600"), "{learned}");
     let of_circuit = learned.value.iter().find(|row| row.network == "192.0.2.0/25".parse().unwrap()).unwrap();
-    assert_eq!(of_circuit.as_path.to_string(), "12076 64496 64500");
+    assert_eq!(of_circuit.as_path.to_string(), "12076 65496 65500");
 }
 
 /// ER-15, ER-16: a circuit's table has the sites of a joined circuit, with more of Microsoft's numbers.
@@ -308,7 +319,7 @@ fn er_16_routes_over_global_reach_show_12076() {
         .filter(|row| row.network == "192.0.2.0/25".parse().unwrap())
         .map(|row| row.path.as_path.to_string())
         .collect();
-    assert!(!reached.is_empty() && reached.iter().all(|path| path == "12076 12076 64496 64500"), "{table}");
+    assert!(!reached.is_empty() && reached.iter().all(|path| path == "12076 12076 65496 65500"), "{table}");
 }
 
 #[test]
@@ -328,7 +339,7 @@ fn a_table_that_is_not_there_is_a_typed_error() {
         (kind(network.learned_routes(&id("hub")).unwrap_err()), "no gateway or Route Server is called `hub`"),
         (
             kind(network.advertised_routes(&id("vpn"), "192.0.2.1").unwrap_err()),
-            "`vpn` has no peer `192.0.2.1`; it has 192.0.2.254",
+            "`vpn` has no peer `192.0.2.1`; it has 192.0.2.254, er",
         ),
     ] {
         assert_eq!(error, text);

@@ -95,6 +95,17 @@ impl Lint<'_> {
                 self.add(code, Severity::Error, &circuit.id, Rule::ER_15, message);
             }
         }
+        let across = [(circuit, far), (far, circuit)]
+            .into_iter()
+            .find(|(a, b)| !a.reaches_area(b.geopolitical_area.as_deref()));
+        if let Some((end, _)) = across {
+            let message = format!(
+                "Global Reach with `{}`: across geopolitical areas both need the SKU Premium, `{}` has not",
+                far.id.name(),
+                end.id.name()
+            );
+            self.add(code, Severity::Error, &circuit.id, Rule::ER_15, message);
+        }
         if let (Some(here), Some(there)) = (&circuit.peering_location, &far.peering_location)
             && here.eq_ignore_ascii_case(there)
         {

@@ -6,8 +6,8 @@ use ipnet::IpNet;
 
 use super::{FindingCode, Lint, Severity, is_gateway_subnet};
 use crate::model::{
-    AddressPrefix, Advertisement, Asn, CircuitSkuTier, ConnectionType, Entity, ExpressRouteCircuit,
-    GatewayType, LinkRole, PeeringType, ResourceId,
+    AddressPrefix, Advertisement, Asn, ConnectionType, Entity, GatewayType, LinkRole, PeeringType,
+    ResourceId, limits,
 };
 use crate::rule::Rule;
 
@@ -233,12 +233,7 @@ impl<'n> Lint<'n> {
         }
         for (g, circuits) in circuits {
             let gateway = &self.document.virtual_network_gateways[g];
-            let sku = gateway.sku.as_deref().unwrap_or_default().to_ascii_lowercase();
-            let limit = match &*sku {
-                "standard" | "ergw1az" => 4,
-                "highperformance" | "ergw2az" => 8,
-                _ => 16,
-            };
+            let limit = limits::circuits(gateway.sku.as_deref());
             let (code, count) = (FindingCode::CircuitsPerGateway, circuits.len());
             if count > limit {
                 let message = format!("{count} circuits, the gateway takes at most {limit}");
@@ -251,9 +246,11 @@ impl<'n> Lint<'n> {
                 }
             }
             for (place, count) in places {
-                if count > 4 {
-                    let message =
-                        format!("{count} circuits of the peering location {place}, at most 4 are accepted");
+                let limit = limits::CIRCUITS_OF_A_LOCATION;
+                if count > limit {
+                    let message = format!(
+                        "{count} circuits of the peering location {place}, at most {limit} are accepted"
+                    );
                     self.add(code, Severity::Error, &gateway.id, Rule::ER_18, message);
                 }
             }
@@ -312,7 +309,7 @@ impl<'n> Lint<'n> {
             }
             let networks = linked.get(&c).map_or(0, HashSet::len);
             let reach = reached.get(&c).map_or(0, HashSet::len);
-            let limit = link_limit(circuit);
+            let limit = limits::links(circuit);
             if networks + reach > limit {
                 let message = format!(
                     "{networks} virtual networks and {reach} circuits of Global Reach are linked, at most \
@@ -321,8 +318,8 @@ impl<'n> Lint<'n> {
                 self.add(FindingCode::LinksPerCircuit, Severity::Error, &circuit.id, Rule::ER_19, message);
             }
             if let Some(mbps) = circuit.bandwidth_in_mbps {
-                let provider = [50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000].contains(&mbps);
-                let direct = [40_000, 100_000].contains(&mbps);
+                let provider = limits::PROVIDER_BANDWIDTHS.contains(&mbps);
+                let direct = limits::DIRECT_BANDWIDTHS.contains(&mbps);
                 let message = match (provider, direct, circuit.service_provider_name.is_some()) {
                     (true, ..) | (_, true, false) => continue,
                     (_, true, true) => format!("{mbps} Mbps need ExpressRoute Direct, not a provider"),
@@ -332,8 +329,9 @@ impl<'n> Lint<'n> {
             }
         }
         for (subscription, count) in per_subscription {
-            if count > 50 {
-                let message = format!("{count} circuits, a subscription holds at most 50");
+            let limit = limits::CIRCUITS_PER_SUBSCRIPTION;
+            if count > limit {
+                let message = format!("{count} circuits, a subscription holds at most {limit}");
                 let id = format!("/subscriptions/{subscription}");
                 self.add(FindingCode::CircuitsPerSubscription, Severity::Error, id, None, message);
             }
@@ -354,14 +352,13 @@ impl<'n> Lint<'n> {
         for circuit in &self.document.express_route_circuits {
             let Some(told) = by_target.get(&circuit.id) else { continue };
             for peering in circuit.peerings.iter().filter(|p| p.enabled) {
-                let (rule, limits) = match (peering.peering_type, circuit.sku_tier) {
-                    (PeeringType::AzurePrivatePeering, CircuitSkuTier::Premium) => {
-                        (Rule::ER_4, [10_000, 100])
-                    }
-                    (PeeringType::AzurePrivatePeering, _) => (Rule::ER_4, [4_000, 100]),
-                    (PeeringType::AzurePublicPeering, _) => (Rule::PUB_5, [200, 200]),
-                    _ => (Rule::MSP_5, [200, 200]),
+                let rule = match peering.peering_type {
+                    PeeringType::AzurePrivatePeering => Rule::ER_4,
+                    PeeringType::AzurePublicPeering => Rule::PUB_5,
+                    PeeringType::MicrosoftPeering => Rule::MSP_5,
                 };
+                let most_of = |ipv6| limits::accepted_prefixes(circuit.sku_tier, peering.peering_type, ipv6);
+                let accepted = [most_of(false), most_of(true)];
                 let word = peering.peering_type.as_str();
                 let mut most = [0_usize; 2];
                 for link in LinkRole::BOTH.into_iter().filter(|link| circuit.link(*link).up) {
@@ -375,7 +372,8 @@ impl<'n> Lint<'n> {
                     let v6 = prefixes.iter().filter(|p| p.addr().is_ipv6()).count();
                     most = [most[0].max(prefixes.len() - v6), most[1].max(v6)];
                 }
-                for (count, (limit, family)) in most.into_iter().zip(limits.into_iter().zip(["IPv4", "IPv6"]))
+                for (count, (limit, family)) in
+                    most.into_iter().zip(accepted.into_iter().zip(["IPv4", "IPv6"]))
                 {
                     if near(count, limit) {
                         let message = format!("{count} of {limit} {family} prefixes on {word} are used");
@@ -400,7 +398,10 @@ impl<'n> Lint<'n> {
         for (d, domain) in self.plane.domains.iter().enumerate() {
             let counts = served.get(&d).copied().unwrap_or_default();
             for g in &domain.express_route {
-                for (count, (limit, family)) in counts.into_iter().zip([(1_000, "IPv4"), (100, "IPv6")]) {
+                for (count, (limit, family)) in counts
+                    .into_iter()
+                    .zip([(limits::ADVERTISED_PREFIXES, "IPv4"), (limits::ADVERTISED_PREFIXES_IPV6, "IPv6")])
+                {
                     if near(count, limit) {
                         let message =
                             format!("{count} of {limit} {family} prefixes towards on-premises are used");
@@ -421,8 +422,9 @@ impl<'n> Lint<'n> {
                 .flatten()
                 .flat_map(|a| a.prefixes.iter().map(IpNet::trunc))
                 .collect();
-            if near(prefixes.len(), 4_000) {
-                let message = format!("{} of 4000 prefixes over the connection are used", prefixes.len());
+            if near(prefixes.len(), limits::VPN_PREFIXES) {
+                let (count, limit) = (prefixes.len(), limits::VPN_PREFIXES);
+                let message = format!("{count} of {limit} prefixes over the connection are used");
                 let code = FindingCode::PrefixLimitNear;
                 self.add(code, Severity::Info, &connection.id, Rule::VPN_4, message);
             }
@@ -434,8 +436,9 @@ impl<'n> Lint<'n> {
         let early = !self.since(2022, 1, 1);
         for (r, server) in self.document.route_servers.iter().enumerate() {
             let peers = server.bgp_connections.len();
-            if peers > 8 {
-                let message = format!("{peers} BGP peers, a Route Server has at most 8");
+            if peers > limits::ROUTE_SERVER_PEERS {
+                let limit = limits::ROUTE_SERVER_PEERS;
+                let message = format!("{peers} BGP peers, a Route Server has at most {limit}");
                 self.add(FindingCode::RouteServerPeers, Severity::Error, &server.id, Rule::ARS_12, message);
             }
             let mut by_peer: BTreeMap<_, usize> = BTreeMap::new();
@@ -445,13 +448,14 @@ impl<'n> Lint<'n> {
                 }
             }
             for (peer, count) in by_peer {
-                let limit = if early { 200 } else { 1_000 };
+                let (then, now) = (limits::ROUTE_SERVER_ROUTES_2021, limits::ROUTE_SERVER_ROUTES);
+                let limit = if early { then } else { now };
                 if near(count, limit) {
                     let message = format!("{count} of {limit} routes from {peer} are used");
                     let code = FindingCode::PrefixLimitNear;
                     self.add(code, Severity::Info, &server.id, Rule::ARS_12, message);
-                } else if early && (201..=1_000).contains(&count) {
-                    let message = format!("{count} routes from {peer}, at most 200 were accepted in 2021");
+                } else if early && count > then && count <= now {
+                    let message = format!("{count} routes from {peer}, at most {then} were accepted in 2021");
                     let code = FindingCode::PrefixLimit;
                     self.add(code, Severity::Warning, &server.id, Rule::ARS_12, message);
                 }
@@ -460,28 +464,13 @@ impl<'n> Lint<'n> {
             let takes = |v: usize| self.plane.subscriptions[v].is_some_and(|s| s.domain == d);
             let machines: usize =
                 self.sorted_nics().iter().filter(|((v, _), _)| takes(*v)).map(|(_, nics)| nics.len()).sum();
-            if machines > 4_000 {
+            let limit = limits::ROUTE_SERVER_MACHINES;
+            if machines > limit {
                 let message =
-                    format!("{machines} interfaces, a Route Server is made for about 4000 machines");
+                    format!("{machines} interfaces, a Route Server is made for about {limit} machines");
                 let code = FindingCode::RouteServerMachines;
                 self.add(code, Severity::Warning, &server.id, Rule::ARS_12, message);
             }
         }
-    }
-}
-
-/// Virtual networks that a circuit links, Global Reach included.
-fn link_limit(circuit: &ExpressRouteCircuit) -> usize {
-    if circuit.sku_tier != CircuitSkuTier::Premium {
-        return 10;
-    }
-    match circuit.bandwidth_in_mbps {
-        Some(..100) => 20,
-        Some(..500) => 25,
-        Some(..1_000) => 40,
-        Some(..2_000) => 50,
-        Some(..5_000) => 60,
-        Some(..10_000) => 75,
-        _ => 100,
     }
 }

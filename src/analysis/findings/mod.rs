@@ -6,6 +6,7 @@
 //! Time grows with what was declared, not with subnets times gateway routes: gateway tables are asked by look-ups and
 //! bounded scans only.
 
+mod circuits;
 mod gateways;
 mod hygiene;
 mod limits;
@@ -45,9 +46,9 @@ pub enum FindingCode {
     // What the control plane noticed.
     /// A limit of BGP sessions is exceeded (ER-4, ER-5, VPN-4, MSP-5, PUB-5, ARS-12).
     PrefixLimit,
-    /// A session is down because of it, or carries nothing any more (PUB-1).
+    /// A session is down because of it, carries nothing any more (PUB-1), or is not set up (BGP-2).
     SessionDown,
-    /// A connection is down because of it, or may not exist (ISO-2).
+    /// A connection is down because of it, or may not exist (ISO-2, ER-17).
     ConnectionDown,
     /// A gateway learned more than its SKU is made for (ER-20).
     GatewayRouteCapacityExceeded,
@@ -164,6 +165,10 @@ pub enum FindingCode {
     RouteFilterMissing,
     /// Global Reach between circuits that cannot have it (ER-15).
     GlobalReachUnsupported,
+    /// A peering's subnet that cannot be one (ER-2).
+    PeeringSubnet,
+    /// Microsoft 365 on a peering that may not carry it (MSP-11).
+    Microsoft365NotAuthorised,
     /// An ASN that Azure keeps for itself (BGP-2).
     ReservedAsn,
     /// BGP on a Basic or policy-based VPN gateway (VPN-1).
@@ -232,6 +237,7 @@ pub(crate) fn findings(
     lint.symmetry();
     lint.peerings();
     lint.gateways();
+    lint.circuit_peerings();
     lint.security();
     lint.hygiene();
     lint.finish()

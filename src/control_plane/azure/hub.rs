@@ -238,7 +238,7 @@ impl Azure<'_> {
                 id: table.speaker.child("sessions", "hub"),
                 a: SessionEnd {
                     import_policies: vec![policies::SILENT.to_owned()],
-                    export_policies: vec![facts.to_table(policy, position(at))],
+                    export_policies: vec![facts.table_export(policy, position(at))],
                     route_reflector_client: true,
                     next_hop_self: true,
                     add_path: many,
@@ -360,10 +360,10 @@ impl Azure<'_> {
                     let policy = &mut design.routing_policy;
                     SessionEnd {
                         import_policies: vec![
-                            facts.from_hub(policy, position(other), way),
+                            facts.hub_import(policy, position(other), way),
                             facts.selection(policy),
                         ],
-                        export_policies: vec![facts.to_hub(policy)],
+                        export_policies: vec![facts.hub_export(policy)],
                         next_hop_self: true,
                         ..accepting(&self.hubs()[h].id)
                     }
@@ -425,10 +425,10 @@ impl Azure<'_> {
                 },
                 b: SessionEnd {
                     import_policies: vec![
-                        facts.from_msee(policy, (position(c), link.as_str()), &own, lets_in, &marks),
+                        facts.msee_import(policy, (position(c), link.as_str()), &own, lets_in, &marks),
                         facts.selection(policy),
                     ],
-                    export_policies: vec![facts.to_msee(
+                    export_policies: vec![facts.msee_export(
                         policy,
                         (position(g), lets_in),
                         connection.enable_internet_security,
@@ -508,8 +508,8 @@ impl Azure<'_> {
         let what = format!("connections/{c}");
         SessionEnd {
             addresses: gateway.map(|g| first_of_family(&g.bgp_peering_addresses)).unwrap_or_default(),
-            import_policies: vec![facts.from_outside(policy, &what, &marks), facts.selection(policy)],
-            export_policies: vec![facts.to_outside(policy, connection.enable_internet_security)],
+            import_policies: vec![facts.branch_import(policy, &what, &marks), facts.selection(policy)],
+            export_policies: vec![facts.branch_export(policy, connection.enable_internet_security)],
             ..accepting(&hub.id)
         }
     }
@@ -539,11 +539,11 @@ impl Azure<'_> {
         let policy = &mut design.routing_policy;
         SessionEnd {
             import_policies: vec![
-                facts.from_outside(policy, &format!("bgpConnections/{peer}"), &marks),
+                facts.branch_import(policy, &format!("bgpConnections/{peer}"), &marks),
                 facts.selection(policy),
             ],
             export_policies: vec![
-                facts.to_outside(policy, through.is_some_and(|c| c.enable_internet_security)),
+                facts.branch_export(policy, through.is_some_and(|c| c.enable_internet_security)),
             ],
             ..accepting(&hub.id)
         }

@@ -281,7 +281,7 @@ impl Hub {
     }
 
     /// What a circuit's edge tells the hub over one link of a connection.
-    pub(super) fn from_msee(
+    pub(super) fn msee_import(
         &self,
         policy: &mut RoutingPolicy,
         (connection, link): (u32, &str),
@@ -310,7 +310,7 @@ impl Hub {
     }
 
     /// What a site or an appliance tells the hub.
-    pub(super) fn from_outside(&self, policy: &mut RoutingPolicy, what: &str, marks: &[HubMark]) -> String {
+    pub(super) fn branch_import(&self, policy: &mut RoutingPolicy, what: &str, marks: &[HubMark]) -> String {
         let name = self.name(&format!("{what}/import"));
         if has(policy, &name) {
             return name;
@@ -326,7 +326,7 @@ impl Hub {
     }
 
     /// What another hub tells this one.
-    pub(super) fn from_hub(&self, policy: &mut RoutingPolicy, other: u32, way: u32) -> String {
+    pub(super) fn hub_import(&self, policy: &mut RoutingPolicy, other: u32, way: u32) -> String {
         let name = self.name(&format!("from-hub/{other}"));
         let marks = [HubMark::Remote(other), HubMark::Way(way)].map(|m| m.to_string());
         policy.policy_definitions.push(definition(
@@ -340,7 +340,7 @@ impl Hub {
     }
 
     /// What this hub tells others.
-    pub(super) fn to_hub(&self, policy: &mut RoutingPolicy) -> String {
+    pub(super) fn hub_export(&self, policy: &mut RoutingPolicy) -> String {
         let name = self.name("to-hub");
         if has(policy, &name) {
             return name;
@@ -374,7 +374,7 @@ impl Hub {
     }
 
     /// What this hub tells one of its other tables.
-    pub(super) fn to_table(&self, policy: &mut RoutingPolicy, table: u32) -> String {
+    pub(super) fn table_export(&self, policy: &mut RoutingPolicy, table: u32) -> String {
         let name = self.name(&format!("to-table/{table}"));
         let takes = in_table(policy, table);
         policy.policy_definitions.push(definition(
@@ -388,7 +388,7 @@ impl Hub {
     }
 
     /// What this hub tells a circuit's edge, from one of its gateways; `default_route` is the connection's flag.
-    pub(super) fn to_msee(
+    pub(super) fn msee_export(
         &self,
         policy: &mut RoutingPolicy,
         (gateway, lets_in): (u32, bool),
@@ -413,7 +413,7 @@ impl Hub {
     }
 
     /// What this hub tells a site or an appliance.
-    pub(super) fn to_outside(&self, policy: &mut RoutingPolicy, default_route: bool) -> String {
+    pub(super) fn branch_export(&self, policy: &mut RoutingPolicy, default_route: bool) -> String {
         let name = self.name(&format!("to-branch/{default_route}"));
         if has(policy, &name) {
             return name;

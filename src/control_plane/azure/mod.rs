@@ -16,14 +16,18 @@
 //! | VPN gateways (VNet-to-VNet with BGP) | `{connection}/vnet2vnet/{connection}` |
 //! | Route Server and gateway of its network | `{Route Server}/branches/{gateway}` |
 //! | Route Server and appliance | the document's |
+//! | ExpressRoute and VPN gateway of one network | `{ExpressRoute gateway}/beside/{VPN gateway}` |
 //!
 //! What Azure does to routes is RFC 9067 policy whose statements are named by the rule: an explanation that traces the
 //! policies names the rules. Facts about a route that a later speaker asks for travel as large communities of AS 12076
 //! ([`Mark`]), which never leave Azure.
 
+mod beside;
 mod hub;
 mod hub_policies;
+mod numbers;
 mod policies;
+mod public;
 mod speakers;
 
 use std::collections::HashMap;
@@ -61,6 +65,8 @@ pub(super) enum Use {
     Transit { near: (usize, usize), far: (usize, usize) },
     /// A Route Server and a gateway of its network.
     Branch,
+    /// The ExpressRoute and the VPN gateway of one network.
+    Beside,
     /// Two hubs of a virtual WAN.
     Hubs { near: usize, far: usize },
 }
@@ -69,6 +75,8 @@ pub(super) enum Use {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wiring {
     pub(super) sessions: Vec<AzureSession>,
+    /// Sessions that stay down for the other end's number (BGP-2).
+    pub(super) refused: Vec<(LearnedOver, crate::model::Asn)>,
     pub(super) hubs: Hubs,
     by_id: HashMap<ResourceId, usize>,
 }
@@ -77,6 +85,13 @@ impl Wiring {
     pub(super) fn push(&mut self, session: AzureSession) {
         self.by_id.insert(session.id.clone(), self.sessions.len());
         self.sessions.push(session);
+    }
+
+    /// Notes once that a session stays down for the other end's number.
+    pub(super) fn refuse(&mut self, refusal: (LearnedOver, crate::model::Asn)) {
+        if !self.refused.contains(&refusal) {
+            self.refused.push(refusal);
+        }
     }
 
     pub(super) fn get(&self, id: &ResourceId) -> Option<&AzureSession> {

@@ -19,15 +19,19 @@ pub(super) const FROM_PUBLIC_CUSTOMER: &str = "azure/msee/public/from-customer";
 pub(super) const NOT_VALIDATED: &str = "azure/msee/not-validated";
 pub(super) const TO_CUSTOMER: &str = "azure/msee/to-customer";
 pub(super) const TO_GATEWAY: &str = "azure/msee/to-gateway";
-pub(super) const FROM_SITE: &str = "azure/vpn-gateway/from-site";
 pub(super) const FROM_APPLIANCE: &str = "azure/route-server/from-appliance";
 pub(super) const TO_APPLIANCE: &str = "azure/route-server/to-appliance";
 pub(super) const TO_BRANCH: &str = "azure/route-server/to-branch";
 pub(super) const EXPRESS_ROUTE_TO_SERVER: &str = "azure/expressroute-gateway/to-route-server";
 
+pub(super) const FROM_BESIDE: &str = "azure/gateway/from-gateway-beside";
+pub(super) const TO_BESIDE: &str = "azure/gateway/to-gateway-beside";
+
 /// Sets.
 const OF_GATEWAYS: &str = "azure/of-gateways";
 const OF_CLOSED: &str = "azure/of-gateways-that-let-nobody-in";
+const OF_HUBS: &str = "azure/of-hubs";
+const OF_CLOSED_HUBS: &str = "azure/of-hubs-that-let-nobody-in";
 const REACHED_GATEWAYS: &str = "azure/of-gateways-over-global-reach";
 const MARKS: &str = "azure/marks";
 const BRANCHES: &str = "azure/of-branches";
@@ -53,6 +57,8 @@ pub(super) fn common(policy: &mut RoutingPolicy) {
     policy.large_community_sets.extend([
         regex(OF_GATEWAYS, &["^12076:1:"]),
         regex(OF_CLOSED, &["^12076:2:0$"]),
+        regex(OF_HUBS, &["^12076:10:"]),
+        regex(OF_CLOSED_HUBS, &["^12076:10:", "^12076:2:0$"]),
         regex(REACHED_GATEWAYS, &["^12076:1:", "^12076:3:"]),
         regex(MARKS, &["^12076:[0-9]+:"]),
         regex(BRANCHES, &["^12076:4:"]),
@@ -128,7 +134,25 @@ pub(super) fn common(policy: &mut RoutingPolicy) {
                 statement("GWR-1: what customers announce", any(), accept()),
             ],
         ),
-        definition(FROM_SITE, [ignored(), statement("VPN-6: what sites announce", any(), accept())]),
+        definition(
+            FROM_BESIDE,
+            [statement(
+                "COEX-4: known, and not passed on",
+                any(),
+                Actions {
+                    set_weight: Some(0),
+                    set_communities: vec![change(CommunityOption::Add, &["no-advertise"])],
+                    ..accept()
+                },
+            )],
+        ),
+        definition(
+            TO_BESIDE,
+            [
+                statement("ER-6: the gateway knows its networks itself", local(), reject()),
+                statement("COEX-4: what it learned", any(), accept()),
+            ],
+        ),
         definition(
             FROM_APPLIANCE,
             [
@@ -199,17 +223,20 @@ pub(super) fn to_msee(policy: &mut RoutingPolicy, gateway: u32, (lets_in, wans):
 }
 
 /// What a gateway takes from MSEEs: other networks only where both sides let each other in (ER-12).
-pub(super) fn from_msee(policy: &mut RoutingPolicy, gateway: u32, lets_in: bool) -> String {
+pub(super) fn from_msee(policy: &mut RoutingPolicy, gateway: u32, (lets_in, wans): (bool, bool)) -> String {
     let name = format!("azure/gateways/{gateway}/from-msee");
     let own = format!("azure/gateways/{gateway}");
     policy
         .large_community_sets
         .push(LargeCommunitySet { name: own.clone(), members: vec![Mark::Gateway(gateway).to_string()] });
     let closed = if lets_in { large_any(OF_CLOSED) } else { large_any(OF_GATEWAYS) };
+    let closed_wans = if wans { large(OF_CLOSED_HUBS, MatchSetOptions::All) } else { large_any(OF_HUBS) };
     policy.policy_definitions.push(definition(
         &name,
         [
             statement("BGP-5: its own networks come back", large_any(&own), reject()),
+            statement("ER-12: virtual WANs, where both let them in", closed_wans, reject()),
+            statement("ER-12: virtual WANs that may", large_any(OF_HUBS), accept()),
             statement("ER-12: other networks, where both let them in", closed, reject()),
             statement("GWR-1: one row a prefix", any(), accept()),
         ],
@@ -235,6 +262,25 @@ pub(super) fn reached(policy: &mut RoutingPolicy, circuit: u32) -> String {
                 ..with_mark(&[Mark::Reached(circuit)])
             },
         )],
+    ));
+    name
+}
+
+/// What a VPN gateway takes from a site or another gateway: nothing equal to, or inside, the networks it serves (VPN-5).
+pub(super) fn from_site(policy: &mut RoutingPolicy, gateway: u32, space: &[IpNet]) -> String {
+    let name = format!("azure/gateways/{gateway}/from-site");
+    let inside = format!("azure/gateways/{gateway}/inside");
+    policy.prefix_sets.push(PrefixSet {
+        name: inside.clone(),
+        prefixes: space.iter().copied().map(PrefixRange::or_longer).collect(),
+    });
+    policy.policy_definitions.push(definition(
+        &name,
+        [
+            statement("VPN-5: equal to or inside the networks", prefixes(&inside), reject()),
+            statement("BGP-4: the customer's communities are ignored", any(), without_communities()),
+            statement("VPN-6: what sites announce", any(), accept()),
+        ],
     ));
     name
 }

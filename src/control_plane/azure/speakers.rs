@@ -7,8 +7,8 @@ use ipnet::IpNet;
 
 use super::super::LearnedOver;
 use super::super::on_premises::{may_join, microsoft_prefixes};
-use super::policies;
 use super::{AzureSession, Use, Wiring, hub_of, msee};
+use super::{numbers, policies};
 use crate::model::bgp::{
     AddressFamily, AsPath, BgpDesign, BgpSession, BgpSpeaker, Communities, Community, DefaultPolicy,
     Origination, PathAttributes, Profile, SessionEnd,
@@ -47,7 +47,7 @@ pub(crate) struct Declared {
 }
 
 /// Whether a gateway runs BGP (VPN-1).
-fn speaks(gateway: &VirtualNetworkGateway) -> bool {
+pub(super) fn speaks(gateway: &VirtualNetworkGateway) -> bool {
     gateway.vpn_type == VpnType::RouteBased
         && !gateway.sku.as_deref().is_some_and(|sku| sku.eq_ignore_ascii_case("Basic"))
 }
@@ -75,6 +75,7 @@ impl Azure<'_> {
         self.join_hubs(design, &mut declared.wiring);
         self.global_reach(design, &mut declared.wiring);
         self.servers(design, &mut declared.wiring);
+        self.beside(design, &mut declared.wiring);
         declared
     }
 
@@ -82,15 +83,18 @@ impl Azure<'_> {
         for circuit in &self.topology.document().express_route_circuits {
             for peering in circuit.peerings.iter().filter(|p| p.enabled) {
                 for link in LinkRole::BOTH {
+                    let id = msee(&circuit.id, peering.peering_type, link);
+                    let carried = || microsoft_prefixes(self.topology, circuit, peering.peering_type);
                     let originate = match peering.peering_type {
-                        // Tens of thousands of prefixes that nobody in the model hears.
-                        PeeringType::MicrosoftPeering => {
-                            microsoft_prefixes(self.topology, circuit, peering.peering_type)
+                        PeeringType::MicrosoftPeering => carried(),
+                        // Tens of thousands of prefixes, for who hears them only.
+                        PeeringType::AzurePublicPeering if self.listened_to(&id) => {
+                            self.by_region(&carried())
                         }
-                        _ => Vec::new(),
+                        PeeringType::AzurePublicPeering | PeeringType::AzurePrivatePeering => Vec::new(),
                     };
                     design.speakers.push(BgpSpeaker {
-                        id: msee(&circuit.id, peering.peering_type, link),
+                        id,
                         asn: Asn::MICROSOFT_EDGE,
                         profile: Profile::AzureMsee,
                         originate,
@@ -115,13 +119,13 @@ impl Azure<'_> {
         networks.into_iter().flatten().map(of).collect()
     }
 
-    /// Networks as announcements, each with its communities (ER-24).
-    fn originations(&self, networks: Option<&Vec<usize>>) -> Vec<Origination> {
+    /// Networks as announcements; those for private peering with the communities of each (ER-24).
+    fn originations(&self, networks: Option<&Vec<usize>>, named: bool) -> Vec<Origination> {
         let document = self.topology.document();
         let origination = |(v, prefixes): (usize, Vec<IpNet>)| {
             let network = &document.virtual_networks[v];
-            let named = network.regional_bgp_community.iter().chain(&network.bgp_community);
-            let told: Vec<Community> = named.filter_map(|c| c.parse().ok()).collect();
+            let communities = network.regional_bgp_community.iter().chain(&network.bgp_community);
+            let told: Vec<Community> = communities.filter(|_| named).filter_map(|c| c.parse().ok()).collect();
             let attributes = PathAttributes {
                 weight: Some(OWN_WEIGHT),
                 communities: Communities::new(told, [], []),
@@ -144,7 +148,8 @@ impl Azure<'_> {
                 GatewayType::Vpn if speaks(gateway) => Profile::AzureVpnGateway,
                 GatewayType::Vpn | GatewayType::LocalGateway => continue,
             };
-            let mut originate = self.originations(self.served.get(&g));
+            let on_circuits = gateway.gateway_type == GatewayType::ExpressRoute;
+            let mut originate = self.originations(self.served.get(&g), on_circuits);
             if gateway.gateway_type == GatewayType::Vpn {
                 originate.extend(self.static_routes(&gateway.id));
             }
@@ -175,7 +180,7 @@ impl Azure<'_> {
                     let wans = gateway.allow_virtual_wan_traffic.unwrap_or(lets_in);
                     (
                         policies::to_msee(policy, index, (lets_in, wans)),
-                        policies::from_msee(policy, index, lets_in),
+                        policies::from_msee(policy, index, (lets_in, wans)),
                     )
                 })
                 .clone();
@@ -261,13 +266,15 @@ impl Azure<'_> {
     fn vpn_end(&self, design: &mut BgpDesign, g: usize) -> SessionEnd {
         let gateway = &self.topology.document().virtual_network_gateways[g];
         let policy = &mut design.routing_policy;
-        let name = format!("azure/gateways/{g}/to-site");
+        let (name, import) = (format!("azure/gateways/{g}/to-site"), format!("azure/gateways/{g}/from-site"));
         if policy.policy_definitions.iter().all(|p| p.name != name) {
-            policies::to_site(policy, position(g), &flat_space(&self.space(self.served.get(&g))));
+            let space = flat_space(&self.space(self.served.get(&g)));
+            policies::to_site(policy, position(g), &space);
+            policies::from_site(policy, position(g), &space);
         }
         SessionEnd {
             addresses: first_of_family(&gateway.bgp_peering_addresses),
-            import_policies: vec![policies::FROM_SITE.to_owned()],
+            import_policies: vec![import],
             export_policies: vec![name],
             weight: Some(policies::USUAL_WEIGHT),
             ..accepting(&gateway.id)
@@ -309,7 +316,7 @@ impl Azure<'_> {
     fn servers(&self, design: &mut BgpDesign, wiring: &mut Wiring) {
         let document = self.topology.document();
         for (r, server) in document.route_servers.iter().enumerate() {
-            let mut originate = self.originations(self.of_server.get(&r));
+            let mut originate = self.originations(self.of_server.get(&r), false);
             // VPN and Route Server carry IPv4 only (ARS-14).
             for origination in &mut originate {
                 origination.prefixes.retain(|p| p.addr().is_ipv4());
@@ -459,6 +466,7 @@ impl Azure<'_> {
         declared: &mut Declared,
         taken: impl Fn(LearnedOver) -> bool,
     ) {
+        numbers::shut(self.topology, design, &mut declared.wiring);
         let document = self.topology.document();
         let mut ends = Vec::new();
         for (c, circuit) in document.express_route_circuits.iter().enumerate() {
@@ -494,6 +502,11 @@ impl Azure<'_> {
                 a.peering == peering && a.link.is_none_or(|only| link.is_none_or(|link| only == link))
             });
             let told: Vec<&Advertisement> = told.collect();
+            let refused =
+                numbers::configured(self.topology, over).filter(|asn| up && numbers::refuses(over, *asn));
+            if let Some(asn) = refused {
+                declared.wiring.refuse((over, asn));
+            }
             let azure_asn = match over {
                 LearnedOver::Connection(n) => {
                     self.owner(&document.connections[n]).map_or(Asn::AZURE_GATEWAY, |(_, g)| g.asn)
@@ -522,7 +535,7 @@ impl Azure<'_> {
                     a: end.clone(),
                     b: SessionEnd { transparent: true, ..accepting(&id) },
                     families: vec![*family],
-                    shutdown: !up,
+                    shutdown: !up || refused.is_some(),
                     ..BgpSession::default()
                 });
                 declared.wiring.push(AzureSession {

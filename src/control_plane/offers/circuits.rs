@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::super::azure::Marks;
 use super::super::bgp::{Bgp, flat};
 use super::super::{EventKind, LearnedOver, Links, Offer, Via};
 use super::Builder;
+use crate::bgp::Stage;
 use crate::model::{
     Asn, Connection, ConnectionType, Entity, GatewayType, LinkRole, PeeringType, VirtualNetworkGateway,
+    limits,
 };
 use crate::rule::Rule;
 
@@ -90,36 +94,54 @@ impl Builder<'_> {
         offers: &mut Vec<Offer>,
     ) {
         let Some(circuit) = self.circuit(connection) else { return };
-        // Of prefixes that fare alike once: by path and marks, the links that carry it.
-        let sessions = LinkRole::BOTH.map(|link| connection.id.child("links", link.as_str()));
-        let kept = bgp.engine.kept(&gateway.id, &sessions, |of_links| {
-            let mut found: BTreeMap<(Vec<Asn>, Marks), Links> = BTreeMap::new();
-            for (link, routes) in LinkRole::BOTH.into_iter().zip(of_links) {
-                let links = Links::only(link);
-                for attributes in routes {
-                    let key = (flat(&attributes.as_path), Marks::of(attributes));
-                    found.entry(key).and_modify(|known| *known = known.or(links)).or_insert(links);
-                }
-            }
-            found
+        let arrivals = LinkRole::BOTH.map(|link| {
+            let session = connection.id.child("links", link.as_str());
+            (link, bgp.engine.arrivals(&session, &gateway.id, Stage::PostPolicy))
         });
-        offers.reserve(kept.len());
-        for (prefix, alike) in kept {
-            offers.extend(alike.iter().map(|((as_path, marks), links)| Offer {
-                prefix,
-                via: Via::ExpressRoute {
-                    gateway: g,
-                    connection: Some(c),
-                    circuit: Some(circuit),
-                    links: *links,
-                    far: marks.gateway,
-                    reached: marks.reached,
-                },
-                as_path: as_path.clone(),
-                weight: connection.routing_weight,
-                is_static: false,
-                next_hops: next_hops.to_vec(),
-            }));
+        // Prefixes of one group come with the same attributes.
+        let mut by_group: BTreeMap<u32, Vec<((Vec<Asn>, Marks), Links)>> = BTreeMap::new();
+        let mut prefixes: Vec<(IpNet, u32)> = Vec::new();
+        for (at, (_, arrived)) in arrivals.iter().enumerate() {
+            for (prefix, group, _) in arrived.iter() {
+                // What arrived over both links is listed once.
+                if at == 0 || arrivals[0].1.of_group(group).is_empty() {
+                    prefixes.push((prefix, group));
+                }
+                by_group.entry(group).or_insert_with(|| {
+                    let mut found: BTreeMap<(Vec<Asn>, Marks), Links> = BTreeMap::new();
+                    let heard =
+                        arrivals.iter().flat_map(|(link, a)| a.of_group(group).iter().map(|r| (*link, r)));
+                    for (link, attributes) in heard {
+                        let links = Links::only(link);
+                        found
+                            .entry((flat(&attributes.as_path), Marks::of(attributes)))
+                            .and_modify(|known| *known = known.or(links))
+                            .or_insert(links);
+                    }
+                    found.into_iter().collect()
+                });
+            }
+        }
+        prefixes.sort_unstable();
+        offers.reserve(prefixes.len());
+        for (prefix, group) in prefixes {
+            for ((as_path, marks), links) in by_group.get(&group).into_iter().flatten() {
+                offers.push(Offer {
+                    prefix,
+                    via: Via::ExpressRoute {
+                        gateway: g,
+                        connection: Some(c),
+                        circuit: Some(circuit),
+                        links: *links,
+                        far: marks.gateway,
+                        reached: marks.reached,
+                    },
+                    as_path: as_path.clone(),
+                    weight: connection.routing_weight,
+                    is_static: false,
+                    next_hops: next_hops.to_vec(),
+                });
+            }
         }
     }
 
@@ -129,12 +151,7 @@ impl Builder<'_> {
             return;
         }
         let Some(sku) = &gateway.sku else { return };
-        let capacity = match sku.to_ascii_lowercase().as_str() {
-            "standard" | "ergw1az" => 4_000,
-            "highperformance" | "ergw2az" | "ultraperformance" | "ergw3az" => 9_500,
-            "ergwscale" => 60_000,
-            _ => return,
-        };
+        let Some(capacity) = limits::learned_routes(sku) else { return };
         if learned > capacity {
             let detail = format!("{learned} routes learned, `{sku}` is made for {capacity}");
             self.event(EventKind::GatewayRouteCapacityExceeded, &gateway.id, Rule::ER_20, detail);

@@ -1,6 +1,7 @@
 //! Where gateway routes come from, and which networks take them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::super::scope::same_region;
 use super::super::{ControlPlane, Domain, DomainOwner, Subscription, Transit};
@@ -26,7 +27,8 @@ impl Builder<'_> {
             preference: HubRoutingPreference::default(),
             transit: Transit::Allowed,
             table: None,
-            offers: Vec::new(),
+            offers: Arc::default(),
+            events: Vec::new(),
         };
         for (g, gateway) in document.virtual_network_gateways.iter().enumerate() {
             let Some(v) = vnet_of(&gateway.virtual_network) else { continue };
@@ -68,7 +70,8 @@ impl Builder<'_> {
                     preference: domain.preference,
                     transit: Transit::Only,
                     table: None,
-                    offers: Vec::new(),
+                    offers: Arc::default(),
+                    events: Vec::new(),
                 };
                 plane.domains.push(transit);
             }
@@ -91,7 +94,8 @@ impl Builder<'_> {
                 preference: hub.hub_routing_preference,
                 transit: Transit::Never,
                 table,
-                offers: Vec::new(),
+                offers: Arc::default(),
+                events: Vec::new(),
             }));
         }
     }

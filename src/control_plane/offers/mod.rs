@@ -4,15 +4,17 @@ mod circuits;
 mod domains;
 mod hubs;
 mod microsoft;
+mod refused;
 mod servers;
 mod vpn;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::azure::Azure;
+use super::azure::{Azure, Use};
 use super::bgp::{self, Bgp, Over};
 use super::hub_tables;
 use super::on_premises;
@@ -20,28 +22,63 @@ use super::scope::same_tenant;
 use super::{ControlPlane, DomainOwner, Event, EventKind, LearnedOver, Offer, Via};
 use crate::bgp::DesignError;
 use crate::model::{
-    Connection, ConnectionType, CrossTenantLinks, Entity, ExpressRouteCircuit, GatewayType, Limits,
-    PeeringType, ResourceId, Topology, VirtualNetworkGateway,
+    Connection, ConnectionType, CrossTenantLinks, Element, Entity, ExpressRouteCircuit, GatewayType, Limits,
+    PeeringType, ResourceId, Topology, VirtualNetworkGateway, are_of_sessions, limits,
 };
 use crate::rule::Rule;
+
+/// A control plane, and what happened since it settled.
+pub(crate) struct Before<'b> {
+    pub(crate) plane: &'b ControlPlane,
+    /// What failed.
+    pub(crate) elements: &'b [Element],
+}
 
 /// Settles the control plane of a topology.
 ///
 /// # Errors
 /// BGP that cannot be right.
 pub(crate) fn converge(topology: &Topology) -> Result<ControlPlane, DesignError> {
+    settle(topology, None)
+}
+
+/// Settles the control plane of what failures left of a topology.
+///
+/// # Errors
+/// BGP that cannot be right: none that it was not before.
+pub(crate) fn converge_after(topology: &Topology, before: &Before<'_>) -> Result<ControlPlane, DesignError> {
+    settle(topology, Some(before))
+}
+
+fn settle(topology: &Topology, before: Option<&Before<'_>>) -> Result<ControlPlane, DesignError> {
     let document = topology.document();
     let mut build = Builder::new(topology);
     let mut plane = ControlPlane::default();
-    build.domains(&mut plane);
-    plane.subscriptions = build.subscriptions(&plane.domains);
-    let bgp = build.speakers(&plane)?;
+    // Failures of sessions leave who serves whom, and what is announced: BGP runs on.
+    let running = before.filter(|b| are_of_sessions(topology, b.elements));
+    let going_on = running.and_then(|b| Some((b.plane, b.plane.on_premises.bgp.as_ref()?)));
+    let after = going_on.and_then(|(plane, bgp)| Some((plane, bgp, bgp.after(topology, running?.elements)?)));
+    let (bgp, unchanged) = match after {
+        Some((was, heard, bgp)) => {
+            plane.domains.clone_from(&was.domains);
+            plane.subscriptions.clone_from(&was.subscriptions);
+            build.served = (*was.served).clone();
+            build.carriers();
+            (Some(bgp), Some((was, heard)))
+        }
+        None => {
+            build.domains(&mut plane);
+            plane.subscriptions = build.subscriptions(&plane.domains);
+            (build.speakers(&plane)?, None)
+        }
+    };
     plane.told_by_sites = match &bgp {
         Some(bgp) => bgp.told_by_sites(topology),
         None => document.on_premises_sites.iter().map(|s| s.advertisements.clone()).collect(),
     };
     if let Some(bgp) = &bgp {
         build.limits(bgp);
+        build.refused(bgp);
         build.computed = bgp.computed();
         let unsettled: Vec<IpNet> = bgp.engine.unsettled().collect();
         if let Some(first) = unsettled.first() {
@@ -53,6 +90,14 @@ pub(crate) fn converge(topology: &Topology) -> Result<ControlPlane, DesignError>
     plane.printed_next_hops = gateways.iter().map(|gateway| build.printed_next_hops(gateway)).collect();
     plane.hubs = hub_tables::build(topology, bgp.as_ref());
     for at in 0..plane.domains.len() {
+        if let (Some((was, heard)), Some(bgp)) = (unchanged, &bgp)
+            && build.offers_as(&plane, was, bgp, heard, at)
+        {
+            let events = plane.domains[at].events.clone();
+            build.events.extend(events);
+            continue;
+        }
+        let told = std::mem::take(&mut build.events);
         let offers = match plane.domains[at].owner {
             DomainOwner::VirtualNetwork(_) => build.gateway_offers(bgp.as_ref(), &plane, at),
             DomainOwner::Hub(hub) => {
@@ -60,14 +105,22 @@ pub(crate) fn converge(topology: &Topology) -> Result<ControlPlane, DesignError>
                 build.hub_offers(&plane, hub, table.as_deref())
             }
         };
-        plane.domains[at].offers = offers;
+        plane.domains[at].events = std::mem::replace(&mut build.events, told);
+        let events = plane.domains[at].events.clone();
+        build.events.extend(events);
+        // What is the same is held once.
+        let same = before.and_then(|b| b.plane.domains.get(at)).map(|d| &d.offers).filter(|o| ***o == offers);
+        plane.domains[at].offers = same.map_or_else(|| Arc::new(offers), Arc::clone);
     }
     if let Some(bgp) = &bgp {
         plane.microsoft_peering = build.microsoft_peering(bgp);
     }
     plane.events = std::mem::take(&mut build.events);
-    let served = std::mem::take(&mut build.served);
-    plane.on_premises = on_premises::build(topology, &plane, &served, bgp);
+    let mut seen = HashSet::new();
+    plane.events.retain(|event| seen.insert(event.clone()));
+    plane.served = Arc::new(std::mem::take(&mut build.served));
+    let standing = unchanged.map(|(was, _)| &was.on_premises);
+    plane.on_premises = on_premises::build(topology, &plane, &plane.served, bgp, standing);
     Ok(plane)
 }
 
@@ -98,18 +151,7 @@ impl<'t> Builder<'t> {
     /// Azure's speakers and those outside, converged.
     fn speakers(&mut self, plane: &ControlPlane) -> Result<Option<Bgp>, DesignError> {
         let document = self.topology.document();
-        let carries: Vec<bool> = document
-            .connections
-            .iter()
-            .map(|connection| {
-                match (self.topology.entity(&connection.virtual_network_gateway), self.circuit(connection)) {
-                    (Some(Entity::Gateway(g)), Some(circuit)) if connection.connected => {
-                        self.circuit_connection_is_up(g, connection, circuit)
-                    }
-                    _ => false,
-                }
-            })
-            .collect();
+        let carries = self.carriers();
         let lets_in: Vec<bool> =
             (0..document.virtual_network_gateways.len()).map(|g| self.lets_vnets_in(g)).collect();
         let mut of_server: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
@@ -126,6 +168,47 @@ impl<'t> Builder<'t> {
             lets_in: &lets_in,
         };
         bgp::converge(self.topology, &azure)
+    }
+
+    /// By connection: whether it carries routes of a circuit.
+    fn carriers(&mut self) -> Vec<bool> {
+        let connections = &self.topology.document().connections;
+        let carries = |connection: &Connection| match (
+            self.topology.entity(&connection.virtual_network_gateway),
+            self.circuit(connection),
+        ) {
+            (Some(Entity::Gateway(g)), Some(circuit)) if connection.connected => {
+                self.circuit_connection_is_up(g, connection, circuit)
+            }
+            _ => false,
+        };
+        connections.iter().map(carries).collect()
+    }
+
+    /// Whether a domain offers what it did before failures of sessions: nothing that its gateways and its Route Server
+    /// hear is different, nor what is declared of them.
+    fn offers_as(&self, plane: &ControlPlane, was: &ControlPlane, bgp: &Bgp, heard: &Bgp, at: usize) -> bool {
+        let domain = &plane.domains[at];
+        let gateways = || domain.express_route.iter().chain(&domain.vpn).copied();
+        let document = self.topology.document();
+        let declared = gateways().any(|g| {
+            plane.printed_next_hops[g] != was.printed_next_hops[g]
+                || !document.virtual_network_gateways[g].learned_routes.is_empty()
+        });
+        let mine = |c: usize| gateways().any(|g| self.connections.get(&g).is_some_and(|of| of.contains(&c)));
+        let concerns = |what: Use| match what {
+            Use::Gateway { gateway, .. } => domain.has_gateway(gateway),
+            Use::Outside { over: LearnedOver::Connection(c), .. } => mine(c),
+            Use::Outside { over: LearnedOver::RouteServer(r), .. } => domain.route_server == Some(r),
+            Use::Transit { near, far } => domain.has_gateway(near.0) || domain.has_gateway(far.0),
+            Use::Outside { .. } | Use::GlobalReach { .. } | Use::Branch | Use::Beside | Use::Hubs { .. } => {
+                false
+            }
+        };
+        // What a hub offers is in its tables.
+        let of_network = matches!(domain.owner, DomainOwner::VirtualNetwork(_));
+        let mut sessions = bgp.wiring.sessions.iter().filter(|session| concerns(session.what));
+        of_network && !declared && sessions.all(|session| bgp.hears_as(heard, session))
     }
 
     /// Tells what exceeds limits.
@@ -244,6 +327,20 @@ impl<'t> Builder<'t> {
             self.event(EventKind::ConnectionDown, &connection.id, Rule::ISO_2, detail);
             return false;
         }
+        let network = vnet_ix(self.topology, &self.topology.document().virtual_network_gateways[g])
+            .map(|v| &self.topology.document().virtual_networks[v]);
+        let out_of_reach =
+            network.filter(|v| !circuit.reaches(v.location.as_deref(), v.geopolitical_area.as_deref()));
+        if let Some(network) = out_of_reach {
+            let detail = format!(
+                "`{}` is out of the reach of `{}`, a circuit of the SKU {:?}",
+                network.id.name(),
+                circuit.id.name(),
+                circuit.sku_tier
+            );
+            self.event(EventKind::ConnectionDown, &connection.id, Rule::ER_17, detail);
+            return false;
+        }
         circuit.peering(PeeringType::AzurePrivatePeering).is_some()
             && !self.exceeds_advertisement_limit(g, connection)
     }
@@ -282,11 +379,12 @@ impl<'t> Builder<'t> {
         space.dedup();
         let v6 = space.iter().filter(|p| p.addr().is_ipv6()).count();
         let v4 = space.len() - v6;
-        if v4 <= 1_000 && v6 <= 100 {
+        let (most_v4, most_v6) = (limits::advertised_prefixes(false), limits::advertised_prefixes(true));
+        if v4 <= most_v4 && v6 <= most_v6 {
             return false;
         }
         let detail = format!(
-            "{v4} IPv4 and {v6} IPv6 prefixes towards on-premises, at most 1000 and 100 are accepted"
+            "{v4} IPv4 and {v6} IPv6 prefixes towards on-premises, at most {most_v4} and {most_v6} are accepted"
         );
         self.event(EventKind::PrefixLimit, &connection.id, Rule::ER_5, detail);
         let down = self.topology.document().knobs.limits == Limits::Enforce;

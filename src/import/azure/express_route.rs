@@ -170,6 +170,7 @@ pub(super) fn service_communities(body: &Body<'_>) -> Vec<BgpServiceCommunity> {
                 community: c.text("communityValue")?,
                 name: c.text("communityName").unwrap_or_default(),
                 prefixes: c.prefixes("communityPrefixes"),
+                ..BgpServiceCommunity::default()
             })
         })
         .collect()

@@ -226,6 +226,11 @@ impl Topology {
         })
     }
 
+    /// The same resources in the same order, in another state: what was checked and listed still holds.
+    pub(crate) fn with_state_of(&self, document: Document) -> Self {
+        Self { document: Arc::new(document), ..self.clone() }
+    }
+
     /// The document, as it was given.
     pub fn document(&self) -> &Document {
         &self.document
@@ -470,7 +475,7 @@ impl Checker {
             }
         }
         for connection in &document.connections {
-            if connection.routing_weight > 32000 {
+            if connection.routing_weight > super::limits::ROUTING_WEIGHT {
                 let (value, range) = (u64::from(connection.routing_weight), "0 to 32000 (ER-8)");
                 self.problem(&connection.id, "routing_weight", Reason::OutOfRange { value, range });
             }

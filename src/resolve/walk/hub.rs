@@ -131,7 +131,7 @@ impl Walker<'_> {
                     Some(declared.connection_id(&declared.virtual_network_connections[*c].name)),
                     false,
                 );
-                self.into_connection(at, hub, *c, packet)
+                self.enter_connection(at, hub, *c, packet)
             }
             HubWay::Behind { connection, address } => {
                 self.leaves_by(
@@ -183,7 +183,7 @@ impl Walker<'_> {
 
     /// Into a connected network: to the host, or to the next hop of a static route that takes the place of the network's
     /// own space.
-    fn into_connection(&mut self, at: usize, hub: usize, connection: usize, packet: Packet) -> Next {
+    fn enter_connection(&mut self, at: usize, hub: usize, connection: usize, packet: Packet) -> Next {
         let topology = self.world.topology;
         let declared = &topology.document().virtual_hubs[hub].virtual_network_connections[connection];
         let Some(Entity::VirtualNetwork(vnet)) = topology.entity(&declared.remote_virtual_network) else {

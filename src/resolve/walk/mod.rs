@@ -11,7 +11,7 @@ mod overlay;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::answer::{
     Answer, Disposition, DropReason, Edge, Header, Hop, MatchedRoute, Next, NextHop, Node, NsgStatus, Out,
@@ -36,7 +36,7 @@ pub(crate) struct World<'n> {
     pub(crate) topology: &'n Topology,
     pub(crate) plane: &'n ControlPlane,
     pub(crate) selection: &'n Selection,
-    pub(crate) fibs: &'n [Fib],
+    pub(crate) fibs: &'n [Arc<Fib>],
     pub(crate) hosts: &'n Hosts,
     /// Who has which public address.
     pub(crate) edge: &'n PublicEdge,

@@ -277,3 +277,65 @@ fn vwan_9_hubs_with_intent_come_first() {
     assert_eq!(row(&wan(false), 1, "192.168.0.0/16"), ["Remote Hub 65520-65520-64602"]);
     assert_eq!(row(&wan(true), 1, "192.168.0.0/16"), ["Remote Hub 65520-65520-64601-64601"]);
 }
+
+/// VWAN-6 by the examples of its document: the figure's paths, with the lengths that the text tells.
+#[test]
+fn vwan_6_the_documents_examples() {
+    // 10.61.1.0/24: sites 1 and 2 and circuits 3 and 4 at the first hub; 1 and 4 are the shortest.
+    let local = |preference| {
+        let wan = Wan::new()
+            .hub(1, preference)
+            .hub(2, ExpressRoute)
+            .vpn(1, "1", &[(&["10.61.1.0/24"], &[64601, 64601])])
+            .vpn(1, "2", &[(&["10.61.1.0/24"], &[64602, 64602, 64602])])
+            .circuit(1, "3", &[(&["10.61.1.0/24"], &[64603, 64603])])
+            .circuit(1, "4", &[(&["10.61.1.0/24"], &[64604])]);
+        row(&wan.build(), 1, "10.61.1.0/24")
+    };
+    assert_eq!(local(AsPath), ["ExpressRouteGateway 12076-64604"]);
+    assert_eq!(local(VpnGateway), ["VPN_S2S_Gateway 64601-64601"]);
+    assert_eq!(local(ExpressRoute), ["ExpressRouteGateway 12076-64604"]);
+    // 10.62.1.0/24: sites 7 and 8, circuits 9 and 10 and the appliance 11 at the second hub, all equally long.
+    let remote = |first, second| {
+        let wan = Wan::new()
+            .hub(1, first)
+            .hub(2, second)
+            .spoke(2, 1)
+            .vpn(2, "7", &[(&["10.62.1.0/24"], &[64607, 64607])])
+            .vpn(2, "8", &[(&["10.62.1.0/24"], &[64608, 64608])])
+            .circuit(2, "9", &[(&["10.62.1.0/24"], &[64609])])
+            .circuit(2, "10", &[(&["10.62.1.0/24"], &[64610])])
+            .peer(2, 1, &[(&["10.62.1.0/24"], &[64612])]);
+        let network = wan.build();
+        let far = row(&network, 1, "10.62.1.0/24");
+        assert!(far.len() == 1 && far[0].starts_with("Remote Hub 65520-65520-"), "{far:?}");
+        row(&network, 2, "10.62.1.0/24")
+    };
+    for first in PREFERENCES {
+        for second in [AsPath, ExpressRoute] {
+            let circuits = ["ExpressRouteGateway 12076-64609", "ExpressRouteGateway 12076-64610"];
+            assert_eq!(remote(first, second), circuits);
+        }
+        let sites = ["VPN_S2S_Gateway 64607-64607", "VPN_S2S_Gateway 64608-64608"];
+        assert_eq!(remote(first, VpnGateway), sites);
+    }
+}
+
+/// An explanation names the rule that made a route win: policies are named by rules.
+#[test]
+fn vwan_6_an_explanation_names_the_rule() {
+    let network = Wan::new()
+        .hub(1, ExpressRoute)
+        .hub(2, ExpressRoute)
+        .circuit(1, "er1", &[(&["192.168.0.0/16"], &[64601])])
+        .vpn(2, "site", &[(&["192.168.0.0/16", "172.16.0.0/16"], &[64602])])
+        .build();
+    let explain = |prefix: &str| {
+        network.bgp().unwrap().explain(&"h1".into(), &prefix.parse().unwrap()).unwrap().to_string()
+    };
+    let near = explain("192.168.0.0/16");
+    assert!(near.contains("`VWAN-6: by ExpressRoute, local ExpressRoute`: matches"), "{near}");
+    let far = explain("172.16.0.0/16");
+    assert!(far.contains("`VWAN-8: 65520 twice in front`: matches"), "{far}");
+    assert!(far.contains("`VWAN-6: by ExpressRoute, remote site-to-site VPN`: matches"), "{far}");
+}

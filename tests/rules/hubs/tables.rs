@@ -357,6 +357,38 @@ fn vwan_16_address_spaces_of_a_hub_with_intent() {
     assert_eq!(found(601, false), []);
 }
 
+/// ER-12 at hubs: a network on a hub's circuit is let in where the hub takes traffic from outside its WAN and the
+/// network's gateway takes traffic of virtual WANs.
+#[test]
+fn er_12_a_network_beside_a_virtual_wan() {
+    use azroute::model::{
+        Connection, ConnectionType, GatewayType, Subnet, VirtualNetwork, VirtualNetworkGateway,
+    };
+    let wan = |hub: bool, network: bool| {
+        let mut wan = two_hubs();
+        let document = &mut wan.document;
+        let mut beside = VirtualNetwork::new("beside", [net("10.50.0.0/16")]);
+        beside.subnets.push(Subnet::new("GatewaySubnet", net("10.50.255.0/27")));
+        document.virtual_networks.push(beside);
+        let mut gateway = VirtualNetworkGateway::new("gw", "beside", GatewayType::ExpressRoute);
+        gateway.allow_virtual_wan_traffic = Some(network);
+        gateway.allow_remote_vnet_traffic = Some(!network);
+        document.virtual_network_gateways.push(gateway);
+        document.connections.push(Connection::new("gw-er1", ConnectionType::ExpressRoute, "gw", "er1"));
+        for gateway in &mut document.virtual_network_gateways {
+            if gateway.virtual_network.as_str() == "h1" {
+                gateway.allow_remote_vnet_traffic = Some(hub);
+            }
+        }
+        let network = wan.build();
+        let back = gateway_rows(&network, "beside/subnets/GatewaySubnet");
+        (row(&network, 1, "10.50.0.0/16"), back.iter().any(|row| row.starts_with("10.1.0.0/16")))
+    };
+    assert_eq!(wan(true, true), (vec!["ExpressRouteGateway 12076-12076".to_owned()], true));
+    assert_eq!(wan(true, false), (vec![], false));
+    assert_eq!(wan(false, true), (vec![], false));
+}
+
 /// Static prefixes of a site without BGP arrive like learned ones, and the site knows what the hub would tell it.
 #[test]
 fn vwan_1_a_site_without_bgp() {

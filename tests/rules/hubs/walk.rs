@@ -272,6 +272,19 @@ fn vwan_6_an_appliance_that_peers_draws_packets() {
     assert_ne!(prefers, VpnGateway);
 }
 
+/// A hub's gateways are no gateways of a network: findings have nothing to say of them.
+#[test]
+fn vwan_1_a_sound_wan_has_no_findings_of_its_gateways() {
+    let network = wan().intent(1, true, true).build();
+    let about_gateways: Vec<String> = network
+        .findings()
+        .iter()
+        .filter(|f| f.resource.as_str().starts_with('h') || f.message.contains("`h1"))
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(about_gateways, [""; 0]);
+}
+
 /// VWAN-13: a hub is asked anew each time: after an outage traffic is where it was before.
 #[test]
 fn vwan_13_nothing_sticks_after_an_outage() {

@@ -221,8 +221,8 @@ fn storage_by_microsoft_peering() -> TopologyBuilder {
         .with(RouteFilter { id: "filter".into(), communities: vec!["12076:52002".to_owned()] })
         .with(BgpServiceCommunity {
             community: "12076:52002".to_owned(),
-            name: String::new(),
             prefixes: vec![net("198.51.100.0/24")],
+            ..BgpServiceCommunity::default()
         })
         .configure(|d| {
             let mut peering = CircuitPeering::new(PeeringType::MicrosoftPeering);

@@ -430,8 +430,8 @@ fn msp(change: impl FnOnce(&mut CircuitPeering)) -> TopologyBuilder {
     dc.advertisements.push(advertise_on("c1", &["203.0.113.0/24"], PeeringType::MicrosoftPeering));
     let community = |community: &str, prefix: &str| BgpServiceCommunity {
         community: community.into(),
-        name: String::new(),
         prefixes: nets(&[prefix]),
+        ..BgpServiceCommunity::default()
     };
     let peering = microsoft(change);
     er(base())

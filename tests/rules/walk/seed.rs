@@ -388,8 +388,8 @@ fn enc_6_the_underlay_to_the_gateways_public_address_may_be_microsoft_peering() 
         .with(azroute::model::RouteFilter { id: "f".into(), communities: vec!["12076:51002".into()] })
         .with(azroute::model::BgpServiceCommunity {
             community: "12076:51002".into(),
-            name: String::new(),
             prefixes: nets(&["198.51.100.0/24"]),
+            ..azroute::model::BgpServiceCommunity::default()
         })
         .configure(|d| {
             let mut peering =

@@ -1,6 +1,7 @@
 //! Time from import to answer, on generated hub-and-spoke networks of 10, 100 and 1,000 virtual networks, without and
-//! with 9,500 routes learned over ExpressRoute. Every network's answers are compared with the oracle's before anything
-//! is timed. What the figures are is in `benches/README.md`.
+//! with 9,500 routes learned over ExpressRoute, and to build a network of 1,200 spokes in three regions. Every network's
+//! answers are compared with the oracle's (of the last, its rows counted) before anything is timed. What the figures are
+//! is in `benches/README.md`.
 #![expect(clippy::print_stdout, reason = "a bench says what it checked")]
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a bench fails by panicking")]
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 use azroute::Network;
 use azroute::import::Importer;
 use azroute::model::{Change, Document, ResourceId, Topology, UserDefinedRoute};
+use azroute::testing::generate::{self, Regions};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use support::{QUESTIONS, Question};
 
@@ -144,6 +146,23 @@ fn pipeline(c: &mut Criterion) {
     bench_questions(c, "effective-routes", &cases, |n, q| n.effective_routes(&q.subnet).unwrap().rows());
 }
 
+/// Three regions of 400 spokes on four circuits, with 9,500 prefixes over each link, announced by routers or declared:
+/// every spoke holds every prefix before anything is timed.
+fn large(c: &mut Criterion) {
+    let mut group = c.benchmark_group("build-large");
+    for (name, speakers) in [("speakers", true), ("declared", false)] {
+        let design = Regions { speakers, ..Regions::default() };
+        let document = generate::regions(&design).unwrap();
+        let topology = Topology::new(document).unwrap();
+        let network = Network::build(&topology).unwrap();
+        let spokes = support::spokes_with(&network, design.learned_routes);
+        assert_eq!(spokes, design.hubs * design.spokes_per_hub, "{name}");
+        println!("{name}: {} learned routes in each of {spokes} spokes", design.learned_routes);
+        group.bench_function(name, |b| b.iter(|| Network::build(&topology).unwrap()));
+    }
+    group.finish();
+}
+
 fn config() -> Criterion {
     Criterion::default()
         .sample_size(10)
@@ -151,5 +170,5 @@ fn config() -> Criterion {
         .measurement_time(Duration::from_secs(1))
 }
 
-criterion_group! { name = benches; config = config(); targets = imports, pipeline }
+criterion_group! { name = benches; config = config(); targets = imports, pipeline, large }
 criterion_main!(benches);

@@ -412,6 +412,143 @@ fn connect_to_needs_both_sets_of_routes() {
     );
 }
 
+/// FT-1, FT-5, FT-7, FT-8, FT-9.
+#[test]
+fn forced_tunnel_goes_home_first_and_fails_open() {
+    let text = prints("forced_tunnel", &[]);
+    let link = |link| {
+        format!(
+            "gateway er-works -> edge router {link} of circuit erc-works, AzurePrivatePeering -> on-premises works-dc/routers"
+        )
+    };
+    assert_in_order(
+        stop(&text, "Storage from `app`"),
+        &[
+            &link("primary"),
+            "erc-works, MicrosoftPeering => Egress(MicrosoftPeering of erc-works)",
+            &link("secondary"),
+            "erc-works, MicrosoftPeering => Egress(MicrosoftPeering of erc-works)",
+            "next hop: VirtualNetworkGateway by 0.0.0.0/0",
+            "0.0.0.0/0 came this way:",
+            "ce-1 (AS 65020) announces it",
+            "198.51.100.0/24 came this way:",
+        ],
+    );
+    assert_in_order(
+        stop(&text, "The Internet from `app`"),
+        &[
+            "Egress(Internet, from works-dc)",
+            "vnet-works/subnets/build -> Internet edge => Egress(Internet, default outbound access)",
+        ],
+    );
+    assert_in_order(
+        stop(&text, "The circuit is lost"),
+        &[
+            "vnet-works/subnets/app -> Internet edge => Egress(Internet, default outbound access)",
+            "Egress(MicrosoftBackbone",
+            "warning FailOpenDefault: `vnet-works/subnets/app`",
+            "and after: nothing",
+        ],
+    );
+}
+
+/// ER-8, ER-10, ER-11: what each knob moves, and what it leaves.
+#[test]
+fn two_circuits_follow_each_knob() {
+    let text = prints("two_circuits", &[]);
+    let links = |title: &str| -> Vec<String> {
+        let lines = stop(&text, title).lines().skip(2).take(4);
+        lines.map(|line| line[36..].replace("erc-", "")).collect()
+    };
+    let (ams, lon) = ("ams/primary, ams/secondary", "lon/primary, lon/secondary");
+    let both = format!("{ams}, {lon}");
+    let home = ["ams/primary, lon/primary", "lon/primary"];
+    assert_eq!(links("as it comes"), [&both, &both, home[0], home[1]]);
+    assert_eq!(links("r-lon makes its path longer"), [ams, ams, home[0], home[1]]);
+    assert_eq!(links("weight 100"), [lon, lon, home[0], home[1]]);
+    assert_eq!(links("r-ams tells one half"), [lon, ams, home[0], home[1]]);
+    assert_eq!(links("r-ams tells the half on its primary"), [lon, "ams/primary", home[0], home[1]]);
+    assert_eq!(links("r-ams prefers"), [lon, "ams/primary", "ams/primary", "ams/primary"]);
+    assert_in_order(
+        stop(&text, "Why the upper half"),
+        &["won   Active  192.168.128.0/17", "from cn-lon as-path 12076 65020 65020 65020", "beaten by SEL-2"],
+    );
+}
+
+/// COEX-1, COEX-5.
+#[test]
+fn er_with_vpn_fails_over_and_may_be_asymmetric() {
+    let text = prints("er_with_vpn", &[]);
+    let normal = stop(&text, "The same prefix over both");
+    assert_in_order(normal, &["out:", "gateway er ->", "home:", "gateway er ->", "symmetric for every"]);
+    assert!(!normal.contains("gateway vpn"), "{normal}");
+    let lost = stop(&text, "The circuit is lost");
+    assert_in_order(lost, &["out:", "gateway vpn ->", "home:", "gateway vpn ->", "symmetric for every"]);
+    assert!(!lost.contains("gateway er "), "{lost}");
+    assert_in_order(
+        stop(&text, "A longer prefix"),
+        &["192.168.1.1\n", "gateway er ->", "192.168.9.1\n", "gateway vpn -> on-premises dc/routers/r-vpn"],
+    );
+    assert_in_order(
+        stop(&text, "The routers at home prefer"),
+        &[
+            "out:",
+            "gateway er ->",
+            "home:",
+            "gateway vpn ->",
+            "asymmetry: `dc/routers/r-er` sees only the way there",
+            "asymmetry: `dc/routers/r-vpn` sees only the way back",
+        ],
+    );
+}
+
+/// ISO-1, CSP-1, CSP-2: the same addresses, two answers.
+#[test]
+fn connect_through_bgp_keeps_two_customers_apart() {
+    let text = prints("connect_through_bgp", &[]);
+    for (customer, other) in [("birch", "cedar"), ("cedar", "birch")] {
+        let part = stop(&text, &format!("{customer}: 10.20.0.4 from its site"));
+        assert_in_order(
+            part,
+            &[
+                &format!("on-premises {customer}-hq -> on-premises meridian/routers/edge-1"),
+                &format!("circuit erc-{customer}"),
+                &format!("=> Delivered(network interface nic-{customer})"),
+                &format!("=> OnPremises({customer}-hq)"),
+                &format!("nothing of {other}'s on the way: true"),
+            ],
+        );
+        assert!(!part.contains(&format!("erc-{other}")), "{part}");
+    }
+    assert_in_order(
+        stop(&text, "What the provider's first edge router"),
+        &["edge-1-birch: path 12076 from `erc-birch/", "edge-1-cedar: path 12076 from `erc-cedar/"],
+    );
+    assert_in_order(&text, &["error: `10.20.0.4` stands for several places: `nic-birch`, `nic-cedar`"]);
+}
+
+/// CSP-4, CSP-5: what each missing set of routes breaks, and what it does not.
+#[test]
+fn connect_to_bgp_breaks_in_one_direction_at_a_time() {
+    let text = prints("connect_to_bgp", &[]);
+    assert_in_order(
+        stop(&text, "Both datacentres"),
+        &[
+            "meridian-dc/routers/core -> on-premises alder-dc/routers/ce-1",
+            "=> Delivered(network interface nic-app)",
+            "on-premises alder-dc/routers/ce-1 -> on-premises meridian-dc/routers/core => OnPremises(meridian-dc)",
+        ],
+    );
+    let ends = |title: &str| -> Vec<String> {
+        let lines = stop(&text, title).lines().skip(2).take(4);
+        lines.map(|line| line[29..].trim().to_owned()).collect()
+    };
+    let (vm, dropped) = ("Delivered(network interface nic-app)", "Drop(NoneRoute, 10.0.0.0/8)");
+    assert_eq!(ends("The edge tells Azure"), [dropped, vm, "OnPremises(alder-dc)", vm]);
+    let provider = ["OnPremises(meridian-dc)", "Drop(NoRoute)", "OnPremises(alder-dc)", vm];
+    assert_eq!(ends("The edge tells the provider"), provider);
+}
+
 #[test]
 fn what_if_leaves_the_first_network() {
     let text = prints("what_if", &[]);

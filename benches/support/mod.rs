@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use azroute::Network;
-use azroute::model::{Document, ResourceId, RouteState};
+use azroute::model::{Document, ResourceId, RouteSource, RouteState};
 use azroute::resolve::NextHop;
 use azroute::testing::generate::{self, HubAndSpoke, Random};
 use azroute::testing::{oracle, strategies};
@@ -30,6 +30,21 @@ pub(crate) struct Question {
     pub(crate) subnet: ResourceId,
     pub(crate) source: IpAddr,
     pub(crate) destination: IpAddr,
+}
+
+/// How many spokes hold this many active routes from their gateway in every subnet.
+#[allow(dead_code, reason = "one bench asks")]
+pub(crate) fn spokes_with(network: &Network, learned: usize) -> usize {
+    let networks = &network.topology().document().virtual_networks;
+    let spokes = networks.iter().filter(|v| v.id.name().starts_with("spoke"));
+    let holds = |subnet: &ResourceId| {
+        let rows = network.effective_routes(subnet).expect("a known subnet").rows();
+        let of_gateway = rows.iter().filter(|row| {
+            row.source == RouteSource::VirtualNetworkGateway && row.state == RouteState::Active
+        });
+        of_gateway.count() == learned
+    };
+    spokes.filter(|v| v.subnets.iter().all(|s| holds(&v.subnet_id(&s.name)))).count()
 }
 
 pub(crate) const QUESTIONS: usize = 1 << 16;

@@ -10,8 +10,10 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use azroute::Network;
 use azroute::import::{ImportError, ImportReport, Importer, InvalidTopology};
-use azroute::model::{ResourceId, Topology};
+use azroute::model::{Change, Document, LinkRole, ResourceId, Topology};
+use azroute::resolve::Answer;
 
 /// Why an example gave up.
 #[derive(Debug, thiserror::Error)]
@@ -149,4 +151,45 @@ pub(crate) fn fail(error: &(dyn Error + 'static)) -> ExitCode {
 pub(crate) fn title(text: impl Display) -> String {
     let text = text.to_string();
     format!("{text}\n{}", "-".repeat(text.chars().count()))
+}
+
+/// A document of ours in `examples/data/hybrid`, by name.
+pub(crate) fn hybrid(name: &str) -> Result<Document, Box<dyn Error>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/data/hybrid/{name}.toml"));
+    let text = std::fs::read_to_string(&path).map_err(|source| ExampleError::Io { path, source })?;
+    Ok(toml::from_str(&text)?)
+}
+
+/// The network of a document.
+pub(crate) fn build(document: &Document) -> Result<Network, Box<dyn Error>> {
+    Ok(Network::build(&Topology::new(document.clone())?)?)
+}
+
+/// Hangs a policy on what a speaker says over a session.
+pub(crate) fn export(document: &mut Document, session: &str, policy: &str) {
+    for found in document.bgp_sessions.iter_mut().filter(|s| s.id.as_str() == session) {
+        found.a.export_policies = vec![policy.to_owned()];
+    }
+}
+
+/// Hangs a policy on what a speaker hears over a session.
+pub(crate) fn import(document: &mut Document, session: &str, policy: &str) {
+    for found in document.bgp_sessions.iter_mut().filter(|s| s.id.as_str() == session) {
+        found.a.import_policies = vec![policy.to_owned()];
+    }
+}
+
+/// Both links of a circuit, down.
+pub(crate) fn lost(circuit: &str) -> [Change; 2] {
+    LinkRole::BOTH.map(|link| Change::SetLink { circuit: circuit.into(), link, up: false })
+}
+
+/// The ways of an answer in short, one a line: the places of each path, and where it ends.
+pub(crate) fn ways(answer: &Answer) -> String {
+    let way = |path: azroute::resolve::Path<'_>| {
+        let mut places: Vec<String> = path.hops().iter().map(|hop| hop.place.to_string()).collect();
+        places.dedup();
+        format!("  {} => {}\n", places.join(" -> "), path.disposition())
+    };
+    answer.paths().map(way).collect()
 }

@@ -5,8 +5,10 @@
 
 use std::collections::HashSet;
 
-use azroute::model::{Document, EffectiveNextHopType as Hop, Limits, RouteSource, Topology};
-use azroute::testing::generate::{self, GenerateError, HubAndSpoke, Random};
+use azroute::Network;
+use azroute::model::{Document, EffectiveNextHopType as Hop, Limits, RouteSource, RouteState, Topology};
+use azroute::resolve::Place;
+use azroute::testing::generate::{self, GenerateError, HubAndSpoke, Random, Regions};
 use azroute::testing::oracle::{effective_rows, next_hop};
 
 fn bytes(document: &Document) -> String {
@@ -118,6 +120,50 @@ fn tables_hold_what_was_asked_for() {
     let hop = |dst: &str| next_hop(&document, &subnet, dst.parse().unwrap()).unwrap().1;
     assert_eq!(hop("8.8.8.8"), Hop::VirtualAppliance);
     assert_eq!(hop("100.64.0.1"), Hop::VirtualNetworkGateway);
+}
+
+/// GWR-1, PEER-6, ER-4, ER-20: what the datacentre announces over four circuits is in every spoke of every region, whether
+/// its routers speak or it is declared, within every limit.
+#[test]
+fn regions_hold_what_was_announced() {
+    for speakers in [true, false] {
+        let design = Regions { spokes_per_hub: 6, speakers, ..Regions::default() };
+        let document = generate::regions(&design).unwrap();
+        assert_eq!(bytes(&document), bytes(&generate::regions(&design).unwrap()));
+        let network = Network::build(&Topology::new(document.clone()).unwrap()).unwrap();
+        let exceeded = network.findings().iter().filter(|f| {
+            use azroute::analysis::FindingCode::{ConnectionDown, PrefixLimit, SessionDown};
+            matches!(f.code, PrefixLimit | SessionDown | ConnectionDown)
+        });
+        assert_eq!(exceeded.count(), 0);
+        let first = document.on_premises_sites[0].prefixes[0].addr();
+        let spokes: Vec<_> =
+            document.virtual_networks.iter().filter(|v| v.id.name().starts_with("spoke")).collect();
+        assert_eq!(spokes.len(), 18);
+        for spoke in spokes {
+            let routes = network.effective_routes(&spoke.subnet_id("subnet-0")).unwrap();
+            let learned = routes.rows().into_iter().filter(|row| {
+                row.source == RouteSource::VirtualNetworkGateway && row.state == RouteState::Active
+            });
+            assert_eq!(learned.count(), 9_500, "{}", spoke.id);
+            let answer = network.resolve(&spoke.subnet_id("subnet-0"), first).unwrap();
+            let circuits: HashSet<_> = answer
+                .hops()
+                .filter_map(|hop| match &hop.place {
+                    Place::Msee { circuit, link, .. } => Some((circuit.clone(), *link)),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(circuits.len(), 8, "ER-8: over both links of every circuit");
+        }
+    }
+    let more = Regions { learned_routes: 10_001, ..Regions::default() };
+    assert!(matches!(generate::regions(&more), Err(GenerateError::Limit { .. })));
+    let wide = Regions { spokes_per_hub: 501, ..Regions::default() };
+    assert!(matches!(
+        generate::regions(&wide),
+        Err(GenerateError::Limit { what: "spokes of a hub", asked: 501, legal: 500 })
+    ));
 }
 
 #[test]

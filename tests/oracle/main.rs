@@ -7,6 +7,7 @@ mod failures;
 #[cfg(all(feature = "import", feature = "testing"))]
 mod fuzz_replay;
 mod generate;
+mod hybrid;
 mod properties;
 mod recorded;
 mod rules;

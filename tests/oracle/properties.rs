@@ -37,35 +37,35 @@ fn designs() -> impl Strategy<Value = Document> {
     })
 }
 
-fn net(text: &str) -> IpNet {
+pub(crate) fn net(text: &str) -> IpNet {
     text.parse().unwrap()
 }
 
-fn build(document: &Document) -> Network {
+pub(crate) fn build(document: &Document) -> Network {
     Network::build(&Topology::new(document.clone()).unwrap()).unwrap()
 }
 
-fn subnets(document: &Document) -> Vec<ResourceId> {
+pub(crate) fn subnets(document: &Document) -> Vec<ResourceId> {
     document.virtual_networks.iter().flat_map(|v| v.subnets.iter().map(|s| v.subnet_id(&s.name))).collect()
 }
 
-fn sites(document: &Document) -> Vec<ResourceId> {
+pub(crate) fn sites(document: &Document) -> Vec<ResourceId> {
     document.on_premises_sites.iter().map(|s| s.id.clone()).collect()
 }
 
 /// Some of the addresses where an answer may change; `salt` varies which.
-fn probes(document: &Document, salt: usize) -> Vec<IpAddr> {
+pub(crate) fn probes(document: &Document, salt: usize) -> Vec<IpAddr> {
     let all = probe_addresses(document);
     let step = (all.len() / 24).max(1);
     all.into_iter().skip(salt % step).step_by(step).collect()
 }
 
-fn rows(network: &Network, subnet: &ResourceId) -> Vec<EffectiveRouteRow> {
+pub(crate) fn rows(network: &Network, subnet: &ResourceId) -> Vec<EffectiveRouteRow> {
     network.effective_routes(subnet).unwrap().rows()
 }
 
 /// The answer as it is printed; a question that cannot be asked as its error.
-fn printed(network: &Network, source: &ResourceId, destination: IpAddr) -> String {
+pub(crate) fn printed(network: &Network, source: &ResourceId, destination: IpAddr) -> String {
     match network.resolve(source, destination) {
         Ok(answer) => answer.to_string(),
         Err(error) => error.to_string(),
@@ -73,17 +73,26 @@ fn printed(network: &Network, source: &ResourceId, destination: IpAddr) -> Strin
 }
 
 /// What the first table says, and of which length.
-fn first(network: &Network, source: &ResourceId, destination: IpAddr) -> Option<(Kind, Vec<IpAddr>)> {
+pub(crate) fn first(
+    network: &Network,
+    source: &ResourceId,
+    destination: IpAddr,
+) -> Option<(Kind, Vec<IpAddr>)> {
     let hop = network.next_hop(source, destination).ok()?;
     hop.route().map(|row| (row.next_hop_type, row.next_hop_ip_addresses.clone()))
 }
 
-fn ends(answer: &Answer) -> BTreeSet<Disposition> {
+pub(crate) fn ends(answer: &Answer) -> BTreeSet<Disposition> {
     answer.paths().take(256).map(|path| path.disposition().clone()).collect()
 }
 
 /// Everything that can be said of two networks is the same at these places.
-fn same(before: &Network, after: &Network, document: &Document, salt: usize) -> Result<(), TestCaseError> {
+pub(crate) fn same(
+    before: &Network,
+    after: &Network,
+    document: &Document,
+    salt: usize,
+) -> Result<(), TestCaseError> {
     for subnet in subnets(document) {
         prop_assert_eq!(rows(before, &subnet), rows(after, &subnet), "{}", subnet);
     }
@@ -117,7 +126,7 @@ const UNORDERED: &[&str] = &[
 ];
 
 /// Turns every list without order, those of resources included.
-fn turned(document: &Document, by: usize) -> Document {
+pub(crate) fn turned(document: &Document, by: usize) -> Document {
     fn turn(items: &mut [Value], by: usize) {
         if by.is_multiple_of(2) {
             items.reverse();
@@ -175,7 +184,7 @@ fn renamed(document: &Document) -> Document {
 
 /// A tenant that has nothing to do with the others, in the same addresses: a network, a gateway on a circuit of its own,
 /// and a site that advertises a default.
-fn with_a_stranger(document: &Document) -> Document {
+pub(crate) fn with_a_stranger(document: &Document) -> Document {
     let tenant = || Some("stranger".to_owned());
     let mut more = document.clone();
     more.tenants.push(Tenant::new("stranger"));

@@ -11,6 +11,7 @@ mod dressing;
 mod policy;
 mod probe;
 mod sketch;
+mod speakers;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -32,6 +33,7 @@ pub use bgp::{
 pub use dressing::{changes, dressed, with_private_endpoints, with_route_tables};
 pub use policy::{as_path, communities, path_attributes, policy_address, policy_prefix, routing_policy};
 pub use probe::probe_addresses;
+pub use speakers::{speaking, spoken};
 
 use sketch::{
     Claims, Flags, Kit, Space, add_network, claims, coexisting_kit, equip, flags, kit, path, peer, space, v4,

@@ -13,6 +13,8 @@
 //! # Ok::<(), azroute::testing::generate::GenerateError>(())
 //! ```
 
+mod regions;
+
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -24,6 +26,8 @@ use crate::model::{
     OnPremisesSite, PeeringType, PrivateEndpoint, PublicIpAddress, ResourceId, RouteNextHopType, RouteTable,
     ServiceTag, Subnet, UserDefinedRoute, VirtualNetwork, VirtualNetworkGateway, VirtualNetworkPeering,
 };
+
+pub use regions::{Regions, regions};
 
 /// A small generator of pseudo-random numbers (splitmix64): not for secrets, the same on every machine.
 #[derive(Clone, Debug)]

@@ -146,7 +146,7 @@ fn regions_hold_what_was_announced() {
                 row.source == RouteSource::VirtualNetworkGateway && row.state == RouteState::Active
             });
             assert_eq!(learned.count(), 9_500, "{}", spoke.id);
-            let answer = network.resolve(&spoke.subnet_id("subnet-0"), first).unwrap();
+            let answer = network.resolve(spoke.subnet_id("subnet-0"), first).unwrap();
             let circuits: HashSet<_> = answer
                 .hops()
                 .filter_map(|hop| match &hop.place {

@@ -219,7 +219,7 @@ proptest! {
             .express_route_circuits
             .iter()
             .enumerate()
-            .map(|(n, c)| Change::SetLink { circuit: c.id.clone(), link: LinkRole::BOTH[(which >> (n % 64)) as usize & 1], up: false })
+            .map(|(n, c)| Change::SetLink { circuit: c.id.clone(), link: LinkRole::BOTH[usize::from(which >> (n % 64) & 1 == 1)], up: false })
             .collect();
         let after = before.apply(&changes).unwrap();
         for subnet in subnets(&document) {

@@ -81,7 +81,7 @@ fn coex_5_vpn_takes_over_when_expressroute_is_gone_and_not_before() {
         Element::Connection("ergw-c1".into()),
         Element::Gateway("ergw".into()),
     ] {
-        assert_eq!(ways_of(&without(&network, &[lost.clone()])), over_vpn, "{lost}");
+        assert_eq!(ways_of(&without(&network, std::slice::from_ref(&lost))), over_vpn, "{lost}");
     }
     let second = without(&one, &[link_of("c1", LinkRole::Secondary)]);
     assert_eq!(ways_of(&second), over_vpn);

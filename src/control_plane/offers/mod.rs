@@ -303,7 +303,9 @@ impl<'t> Builder<'t> {
                     offers.extend(tail.into_iter().filter(|o| o.prefix.addr().is_ipv4()));
                 }
             }
-            self.capacity(gateway, offers.len() - before);
+            // A prefix that comes over several links and circuits is one route of the gateway.
+            let learned: HashSet<IpNet> = offers[before..].iter().map(|offer| offer.prefix).collect();
+            self.capacity(gateway, learned.len());
         }
         if let Some(r) = domain.route_server {
             self.route_server_offers(bgp, r, &mut offers);

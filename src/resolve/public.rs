@@ -31,6 +31,13 @@ pub(crate) enum PublicOwner {
     Gateway(usize),
 }
 
+/// Resources with their positions, by id: of two that claim one public address the order of a document decides nothing.
+fn by_id<T>(resources: &[T], id: impl Fn(&T) -> &ResourceId) -> Vec<(usize, &T)> {
+    let mut sorted: Vec<(usize, &T)> = resources.iter().enumerate().collect();
+    sorted.sort_by(|a, b| id(a.1).cmp(id(b.1)));
+    sorted
+}
+
 /// One way over a circuit's link to a customer's public prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EdgeWay {
@@ -77,7 +84,7 @@ impl PublicEdge {
             Some(Entity::PublicIp(p)) => document.public_ip_addresses[p].ip_address,
             _ => None,
         };
-        for (nic, interface) in document.network_interfaces.iter().enumerate() {
+        for (nic, interface) in by_id(&document.network_interfaces, |nic| &nic.id) {
             for configuration in &interface.ip_configurations {
                 let public = configuration.public_ip_address.as_ref().and_then(address);
                 if let (Some(public), Some(private)) = (public, configuration.private_ip_address) {
@@ -85,19 +92,19 @@ impl PublicEdge {
                 }
             }
         }
-        for (balancer, declared) in document.load_balancers.iter().enumerate() {
+        for (balancer, declared) in by_id(&document.load_balancers, |balancer| &balancer.id) {
             for (frontend, configuration) in declared.frontend_ip_configurations.iter().enumerate() {
                 if let Some(public) = configuration.public_ip_address.as_ref().and_then(address) {
                     self.owners.entry(public).or_insert(PublicOwner::Frontend { balancer, frontend });
                 }
             }
         }
-        for (firewall, declared) in document.azure_firewalls.iter().enumerate() {
+        for (firewall, declared) in by_id(&document.azure_firewalls, |firewall| &firewall.id) {
             for public in declared.public_ip_addresses.iter().filter_map(address) {
                 self.owners.entry(public).or_insert(PublicOwner::Firewall(firewall));
             }
         }
-        for (gateway, declared) in document.virtual_network_gateways.iter().enumerate() {
+        for (gateway, declared) in by_id(&document.virtual_network_gateways, |gateway| &gateway.id) {
             for public in declared.public_ip_addresses.iter().filter_map(address) {
                 self.owners.entry(public).or_insert(PublicOwner::Gateway(gateway));
             }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::propagation::{customer_wins, passed_on};
+use super::propagation::{customer_wins, passed_on, takes};
 use super::{
     Row, connected_halves, find_subnet, find_vnet, host_prefix, is_default_route, reverse_half, same_region,
 };
@@ -550,7 +550,9 @@ fn vpn(document: &Document, gateway: &VirtualNetworkGateway) -> Vec<Learned> {
             continue;
         }
         for (prefix, path) in heard {
-            learned.push(entry(prefix, Some(connection), false, path));
+            if takes(document, gateway, &prefix) {
+                learned.push(entry(prefix, Some(connection), false, path));
+            }
         }
     }
     // FT-3. Choice: the default site stands while not every connection to it is down.

@@ -157,7 +157,8 @@ pub(super) fn passed_on(document: &Document, gateway: &VirtualNetworkGateway) ->
                     if !internal {
                         path.insert(0, gateways[from].asn);
                     }
-                    if !path.contains(&gateways[receiver].asn) {
+                    if !path.contains(&gateways[receiver].asn) && takes(document, &gateways[receiver], prefix)
+                    {
                         sent.push(Heard { prefix: *prefix, path });
                     }
                 }
@@ -203,7 +204,7 @@ fn announced(document: &Document, gateway: &VirtualNetworkGateway) -> Vec<(IpNet
                 }
             }
         }
-        best.retain(|_, path| !path.contains(&gateway.asn));
+        best.retain(|prefix, path| !path.contains(&gateway.asn) && takes(document, gateway, prefix));
         if best.len() > 4_000 && document.knobs.limits == Limits::Enforce {
             continue;
         }
@@ -211,4 +212,10 @@ fn announced(document: &Document, gateway: &VirtualNetworkGateway) -> Vec<(IpNet
         found.extend(best.into_iter().map(|(prefix, path)| (prefix, session.clone(), path.to_vec())));
     }
     found
+}
+
+/// VPN-5: a VPN gateway takes nothing by BGP that is equal to, or inside, the networks it serves.
+pub(super) fn takes(document: &Document, gateway: &VirtualNetworkGateway, prefix: &IpNet) -> bool {
+    let space = home_of(document, gateway).map_or_else(Vec::new, |home| advertised_space(document, home));
+    !space.iter().any(|own| own.contains(prefix))
 }

@@ -111,6 +111,14 @@ fn session(
         told
     };
     let mut routes: Vec<(IpNet, Vec<Asn>)> = document.on_premises_sites.iter().flat_map(told).collect();
+    // What is registered is announced like the rest, and goes down with it.
+    let registered: Vec<IpNet> = peering
+        .advertised_public_prefixes
+        .iter()
+        .map(IpNet::trunc)
+        .filter(|p| !routes.iter().any(|(told, _)| told == p))
+        .collect();
+    routes.extend(registered.into_iter().map(|p| (p, Vec::new())));
     // MSP-5, PUB-5: 200 prefixes of a family take the family's session down.
     if document.knobs.limits == Limits::Enforce {
         for v4 in [true, false] {
@@ -123,12 +131,5 @@ fn session(
             }
         }
     }
-    let registered: Vec<IpNet> = peering
-        .advertised_public_prefixes
-        .iter()
-        .map(IpNet::trunc)
-        .filter(|p| !routes.iter().any(|(told, _)| told == p))
-        .collect();
-    routes.extend(registered.into_iter().map(|p| (p, Vec::new())));
     routes
 }

@@ -556,11 +556,14 @@ impl Azure<'_> {
         }
     }
 
-    /// On Microsoft peering what is registered counts as announced where nothing is said of it.
+    /// On Microsoft and public peering what is registered counts as announced where nothing is said of it.
     fn registered(&self, over: LearnedOver, told: &[Origination]) -> Option<Origination> {
-        let LearnedOver::Circuit(c, PeeringType::MicrosoftPeering, _) = over else { return None };
+        let LearnedOver::Circuit(c, peering, _) = over else { return None };
+        if peering == PeeringType::AzurePrivatePeering {
+            return None;
+        }
         let circuit = &self.topology.document().express_route_circuits[c];
-        let registered = &circuit.peering(PeeringType::MicrosoftPeering)?.advertised_public_prefixes;
+        let registered = &circuit.peering(peering)?.advertised_public_prefixes;
         let silent = |p: &IpNet| told.iter().all(|o| !o.prefixes.contains(p));
         let prefixes: Vec<IpNet> = registered.iter().map(IpNet::trunc).filter(silent).collect();
         (!prefixes.is_empty()).then(|| Origination { prefixes, ..Origination::default() })

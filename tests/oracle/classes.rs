@@ -46,7 +46,11 @@ fn neighbour(address: IpAddr, up: bool) -> Option<IpAddr> {
 fn compare(document: &Document) -> Result<(), TestCaseError> {
     let Ok(topology) = Topology::new(document.clone()) else { return Ok(()) };
     let Ok(network) = Network::build(&topology) else { return Ok(()) };
-    let edges = edges(document, &network);
+    let mut edges = edges(document, &network);
+    // Where there are many, another part of them each time.
+    let step = edges.len().div_ceil(160);
+    let first = document.virtual_networks.len() % step;
+    edges = edges.into_iter().skip(first).step_by(step).collect();
     let mut sources: Vec<Source> = network.positions().map(Source::from).collect();
     let ids: Vec<ResourceId> = network.positions().filter_map(|p| network.position_id(p).cloned()).collect();
     sources.extend(ids.into_iter().map(Source::from));
@@ -89,7 +93,7 @@ fn compare(document: &Document) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 8, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 16, ..ProptestConfig::default() })]
 
     #[test]
     fn answers_by_class_are_those_of_the_walk(document in strategies::any_topology()) {

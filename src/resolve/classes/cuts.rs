@@ -208,8 +208,8 @@ impl Plain {
     /// Whether the owner of an address, or nobody, only receives there.
     pub(in super::super) fn receives_only(&self, owner: Option<Owner>) -> bool {
         match owner {
-            _ if self.strict => false,
             None => true,
+            _ if self.strict => false,
             Some(Owner::Nic(nic)) => self.nics.get(nic).copied().unwrap_or(false),
             Some(_) => false,
         }

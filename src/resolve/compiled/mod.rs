@@ -101,10 +101,10 @@ impl Compiled {
     ) -> u32 {
         let question = Question::new(self.positions.start(position), source, destination, leg);
         let answer = walk(world, question, None, false);
-        let path = self.paths.store(world, &self.plain, &answer);
+        let (path, shared) = self.paths.store(world, &self.plain, &answer);
         if let Some(cells) = self.rows.get(row as usize * 2 + usize::from(leg == Leg::Reply)) {
             let cells = cells.get_or_init(|| (0..self.classes.len()).map(|_| AtomicU32::new(0)).collect());
-            if let Some(cell) = cells.get(class as usize) {
+            if let Some(cell) = cells.get(class as usize).filter(|_| shared) {
                 cell.store(path + 1, Ordering::Release);
             }
         }

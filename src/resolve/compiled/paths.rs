@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
 
-use super::super::answer::{Answer, Disposition, Next, Node, Out, Place};
+use super::super::answer::{Answer, Disposition, DropReason, Next, Node, Out, Place};
 use super::super::bandwidth::Ceiling;
 use super::super::classes::Plain;
 use super::super::encryption::Carrier;
@@ -154,8 +154,8 @@ impl Paths {
         self.nodes.get(node as usize)
     }
 
-    /// Stores what a walk found; its number.
-    pub(super) fn store(&self, world: &World<'_>, plain: &Plain, answer: &Answer) -> u32 {
+    /// Stores what a walk found; its number, and whether it is that of others than who asked: an end may name the start.
+    pub(super) fn store(&self, world: &World<'_>, plain: &Plain, answer: &Answer) -> (u32, bool) {
         let nodes: Vec<StoredNode> = answer
             .nodes
             .iter()
@@ -184,7 +184,12 @@ impl Paths {
                 number
             }
         };
-        u32::try_from(number).unwrap_or(u32::MAX)
+        let names_start = |node: &Node| match &node.next {
+            Next::End(Disposition::Loop(cycle)) => cycle.contains(&answer.position),
+            Next::End(Disposition::Dropped(DropReason::NoTransit(id))) => answer.position.id() == Some(id),
+            _ => false,
+        };
+        (u32::try_from(number).unwrap_or(u32::MAX), !answer.nodes.iter().any(names_start))
     }
 
     /// How many paths there are, and bytes of them and their nodes, names not counted.
@@ -205,15 +210,24 @@ fn stored(world: &World<'_>, plain: &Plain, answer: &Answer, number: usize, node
         Next::End(Disposition::Delivered(place)) if to_asked && *place == hop.place && number > 0 => {
             host_of(world, plain, place, destination)
         }
+        // In strict mode nobody is there (SYS-16).
+        Next::End(Disposition::Dropped(DropReason::NoSuchHost)) if to_asked => {
+            host_of(world, plain, &hop.place, destination)
+        }
         _ => None,
     };
-    let at = match (received, number) {
-        (Some(vnet), _) => At::Host(vnet),
-        (None, 0) if matches!(hop.place, Place::NetworkInterface(_) | Place::Subnet(_)) => At::Start,
-        (None, _) => At::Place(hop.place.clone()),
+    let at = match received {
+        Some(vnet) => At::Host(vnet),
+        // Equal-cost members that end at the start have nodes of their own there.
+        None if hop.place == answer.position
+            && matches!(hop.place, Place::NetworkInterface(_) | Place::Subnet(_)) =>
+        {
+            At::Start
+        }
+        None => At::Place(hop.place.clone()),
     };
     let onward = match &node.next {
-        _ if received.is_some() => Onward::Received,
+        Next::End(Disposition::Delivered(_)) if received.is_some() => Onward::Received,
         Next::End(disposition) => Onward::End(disposition.clone()),
         Next::To(edges) => {
             let edge = |to: usize| u32::try_from(to).unwrap_or(u32::MAX);

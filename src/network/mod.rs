@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use crate::analysis::{self, Finding, TableError, Transition, Views};
 use crate::bgp::{DesignError, Engine};
 use crate::control_plane::{self, ControlPlane, Via};
-use crate::fib::{self, Fib};
+use crate::fib::Layered;
 use crate::model::tables::{
     BgpPeerStatusListResult, ExpressRouteCircuitsRoutesTableListResult,
     ExpressRouteCircuitsRoutesTableSummaryListResult, GatewayRouteListResult, PeerRouteList,
@@ -41,7 +41,7 @@ struct Inner {
     topology: Topology,
     plane: ControlPlane,
     selection: Selection,
-    fibs: Vec<Arc<Fib>>,
+    fibs: Vec<Arc<Layered>>,
     hosts: Arc<Hosts>,
     edge: OnceLock<PublicEdge>,
     compiled: OnceLock<Option<Compiled>>,
@@ -635,9 +635,9 @@ fn flow_key(flow: &Flow) -> FlowKey {
 }
 
 /// Compiles a selected table: its own Active rows over the shared layers.
-fn compile(selection: &Selection, table: usize) -> Fib {
+fn compile(selection: &Selection, table: usize) -> Layered {
     let table = &selection.tables[table];
-    let mut builder = fib::Fib::default();
+    let mut builder = Layered::default();
     for (prefix, handle, firm) in table.active() {
         builder.insert(prefix, handle.encode(), firm);
     }

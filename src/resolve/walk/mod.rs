@@ -25,7 +25,7 @@ use super::hosts::{Hosts, Start};
 use super::public::PublicEdge;
 use super::question::{FlowKey, Leg, flow_hash};
 use crate::control_plane::{ControlPlane, RouterIx};
-use crate::fib::Fib;
+use crate::fib::Layered;
 use crate::model::{LinkRole, PeeringType, ResourceId, SiteRole, Topology};
 use crate::rule::{Decision, Rule};
 use crate::selection::{Candidate, Selection};
@@ -35,7 +35,7 @@ pub(crate) struct World<'n> {
     pub(crate) topology: &'n Topology,
     pub(crate) plane: &'n ControlPlane,
     pub(crate) selection: &'n Selection,
-    pub(crate) fibs: &'n [Arc<Fib>],
+    pub(crate) fibs: &'n [Arc<Layered>],
     pub(crate) hosts: &'n Hosts,
     /// Who has which public address.
     pub(crate) edge: &'n PublicEdge,

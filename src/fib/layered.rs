@@ -1,8 +1,6 @@
-//! Compiled forwarding: longest-prefix match and nothing else. Addresses in, a `u32` handle out.
-//!
-//! A table is layers that are matched together: routes of its own, a base that many tables share (gateway routes), and
-//! pinned layers (service prefixes) that win whatever their length. Masks cut the base: inside a masked prefix only
-//! shorter base routes count. Which route stands in which layer, and what a handle means, is settled in
+//! A subnet's table as layers that are matched together: routes of its own, a base that many tables share (gateway
+//! routes), and pinned layers (service prefixes) that win whatever their length. Masks cut the base: inside a masked
+//! prefix only shorter base routes count. Which route stands in which layer, and what a handle means, is settled in
 //! [`selection`](crate::selection).
 
 use std::net::IpAddr;
@@ -14,7 +12,7 @@ use crate::prefix_table::PrefixTable;
 
 /// An immutable table: `O(prefix length)` a look-up in each layer, no allocation.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Fib {
+pub(crate) struct Layered {
     own: PrefixTable<Own>,
     base: Option<Base>,
     services: Vec<Service>,
@@ -42,7 +40,7 @@ struct Service {
     pinned: bool,
 }
 
-impl Fib {
+impl Layered {
     /// Adds a route of the table's own.
     pub(crate) fn insert(&mut self, prefix: IpNet, handle: u32, firm: bool) {
         self.own.insert(prefix, Own { handle, firm });

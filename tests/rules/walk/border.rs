@@ -118,8 +118,8 @@ fn er_1_two_links_active_active_and_one_down_costs_only_capacity() {
         let down = |link: &LinkRole| Change::SetLink { circuit: "c1".into(), link: *link, up: false };
         network.apply(&links.iter().map(down).collect::<Vec<_>>()).unwrap()
     };
-    let there = |n: &azroute::Network| n.resolve("vm", ip("10.50.0.9")).unwrap();
-    let back = |n: &azroute::Network| n.resolve("dc", ip("10.0.0.4")).unwrap();
+    let there = |n: &azroute::Network| n.resolve("vm", ip("10.50.0.9")).unwrap().into_answer();
+    let back = |n: &azroute::Network| n.resolve("dc", ip("10.0.0.4")).unwrap().into_answer();
     assert_eq!(there(&network).paths().count(), 2);
     let one = without(&[primary]);
     assert_way(&there(&one), "vm > ergw > c1:secondary > dc");

@@ -101,9 +101,20 @@ impl<T> PrefixTable<T> {
         v4.chain(v6.into_iter().flatten().map(|(p, v)| (IpNet::V6(p), v)))
     }
 
+    /// Whether it holds the same prefixes, whatever their values.
+    pub(crate) fn same_prefixes(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().map(|(p, _)| p).eq(other.iter().map(|(p, _)| p))
+    }
+
     /// How many prefixes it holds.
     pub(crate) fn len(&self) -> usize {
         self.v4.len() + self.v6.len()
+    }
+}
+
+impl<T: PartialEq> PartialEq for PrefixTable<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().eq(other.iter())
     }
 }
 

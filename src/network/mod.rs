@@ -427,13 +427,13 @@ impl Network {
             return best.into_iter().collect();
         };
         let Some((prefix, code)) = inner.fibs[table].longest_match(asked) else { return Vec::new() };
-        let (Handle::Gateway(route), Some(subscription)) =
+        let (Handle::Gateway(group), Some(subscription)) =
             (Handle::decode(code), inner.selection.tables[table].subscription)
         else {
             return Vec::new();
         };
         let domain = &inner.plane.domains[subscription.domain];
-        let members = &inner.selection.gateways[subscription.domain].routes[route as usize].members;
+        let members = &inner.selection.gateways[subscription.domain].groups[group as usize].members;
         let mut speakers: Vec<(ResourceId, ipnet::IpNet)> = Vec::new();
         for member in members {
             let id = match &domain.offers[*member].via {
@@ -643,7 +643,7 @@ fn compile(selection: &Selection, table: usize) -> Layered {
     }
     if let Some(subscription) = table.subscription.filter(|_| table.propagation) {
         let base = selection.gateways[subscription.domain].by_prefix.clone();
-        let encode = |route| Handle::Gateway(route).encode();
+        let encode = |group| Handle::Gateway(group).encode();
         builder.set_base(base, table.base_masks(), subscription.default_route, encode);
     }
     for (service, slot) in table.services.iter().zip(0_u32..) {

@@ -131,13 +131,8 @@ impl<'n> Cuts<'n> {
         if let Some(bgp) = &world.plane.on_premises.bgp {
             tables.push(Box::new(bgp.engine.groups()));
         }
-        for (domain, gateways) in world.plane.domains.iter().zip(&world.selection.gateways) {
-            tables.push(numbered(gateways.by_prefix.iter().map(move |(prefix, route)| {
-                let route = &gateways.routes[*route as usize];
-                let offer = |o: &usize| (domain.offers[*o].via.clone(), domain.offers[*o].is_static);
-                let members: Vec<_> = route.members.iter().map(offer).collect();
-                (prefix, (members, route.next_hops.clone(), route.decided_by()))
-            })));
+        for gateways in &world.selection.gateways {
+            tables.push(Box::new(gateways.by_prefix.iter().map(|(prefix, group)| (prefix, *group))));
         }
         tables.extend(world.plane.on_premises.tables());
         for hub in &world.plane.hubs {

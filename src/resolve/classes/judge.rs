@@ -106,22 +106,22 @@ impl<'n> Judge<'n> {
         let host = IpNet::from(address);
         for (d, domain) in world.plane.domains.iter().enumerate() {
             let Some(table) = world.selection.gateways.get(d) else { continue };
-            let row = |route: u32, keep: &dyn Fn(&Via) -> bool| {
-                let route = &table.routes[route as usize];
+            let row = |prefix: IpNet, group: u32, keep: &dyn Fn(&Via) -> bool| {
+                let route = &table.groups[group as usize];
                 let offers = route.members.iter().map(|o| &domain.offers[*o]).filter(|o| keep(&o.via));
                 let members: Vec<(Via, bool)> = offers.map(|o| (o.via.clone(), o.is_static)).collect();
-                let printed = (route.next_hops.clone(), route.decided_by(), route.prefix.prefix_len() == 0);
+                let printed = (route.next_hops.clone(), route.decided_by(), prefix.prefix_len() == 0);
                 (!members.is_empty()).then(|| Decided::Gateway(members, printed.0, printed.1, printed.2))
             };
             let found = table.by_prefix.longest_match(address);
             let around = found.map_or(NOTHING, |(prefix, _)| self.around(&prefix));
-            self.note(found.and_then(|(_, route)| row(*route, &|_| true)), into);
+            self.note(found.and_then(|(prefix, group)| row(prefix, *group, &|_| true)), into);
             into.push(around);
             // A VPN gateway as next hop looks only at routes over its own connections.
             for gateway in &domain.vpn {
                 let own = |via: &Via| matches!(via, Via::Vpn { gateway: g, .. } if g == gateway);
                 let covering = table.by_prefix.covering(&host);
-                let found = covering.into_iter().rev().find_map(|(_, route)| row(*route, &own));
+                let found = covering.into_iter().rev().find_map(|(prefix, group)| row(prefix, *group, &own));
                 self.note(found, into);
             }
         }

@@ -250,10 +250,7 @@ impl Network {
         let Some(compiled) = inner.compiled() else {
             return Err(ResolveError::UnknownSource { name: "a position: there are none".to_owned() });
         };
-        for ((position, destination), path) in packets.iter().zip(paths) {
-            *path = compiled.path(inner, *position, *destination)?;
-        }
-        Ok(())
+        compiled.resolve_batch(inner, packets, paths)
     }
 
     /// The position of a source: found once, asked many times.

@@ -10,14 +10,14 @@ mod cuts;
 mod judge;
 mod sweep;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 
+use crate::fib::{Fib, FibError};
 pub(super) use cuts::{Cuts, Plain};
 pub(super) use judge::Judge;
-pub(super) use sweep::number;
 use sweep::{Abreast, Longest, NOTHING, Open, Sweep, address, last_of, prefixes_of};
 
 /// A destination class of one network: a number, dense from 0, IPv4's before IPv6's.
@@ -37,78 +37,56 @@ impl Class {
 /// receives the packet and which learned prefix matched. The reverse does not hold: two classes may behave alike.
 #[derive(Debug)]
 pub struct Classes {
-    v4: Side,
-    v6: Side,
+    fib: Fib,
+    v4: Side<u32>,
+    v6: Side<u128>,
     /// The first address of each class.
     first: Vec<IpAddr>,
 }
 
 /// The runs of one family: where each starts, and its class.
-#[derive(Debug, Default)]
-struct Side {
-    starts: Vec<u128>,
+#[derive(Debug)]
+struct Side<A> {
+    starts: Vec<A>,
     classes: Vec<u32>,
 }
 
-impl Side {
+impl<A: Copy + Into<u128>> Side<A> {
     fn at(&self, number: u128) -> usize {
-        self.starts.partition_point(|start| *start <= number) - 1
+        self.starts.partition_point(|start| (*start).into() <= number) - 1
+    }
+
+    /// The classes from one address to another, each run's.
+    fn between(&self, first: u128, last: u128) -> &[u32] {
+        &self.classes[self.at(first)..=self.at(last)]
+    }
+
+    fn prefixes(&self, class: u32, v4: bool, into: &mut Vec<IpNet>) {
+        for (at, _) in self.classes.iter().enumerate().filter(|(_, c)| **c == class) {
+            let last = self.starts.get(at + 1).map_or(last_of(v4), |next| (*next).into() - 1);
+            prefixes_of(self.starts[at].into(), last, v4, into);
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.starts.capacity() * size_of::<A>() + self.classes.capacity() * size_of::<u32>()
     }
 }
 
 impl Classes {
     /// Cuts and refines. `judge` answers for an address all that learned routes decide.
-    pub(super) fn new(cuts: &Cuts<'_>, judge: &mut Judge<'_>) -> Self {
-        let mut classes = Self { v4: Side::default(), v6: Side::default(), first: Vec::new() };
-        classes.v4 = classes.refine(cuts, judge, true);
-        classes.v6 = classes.refine(cuts, judge, false);
-        classes
-    }
-
-    fn refine(&mut self, cuts: &Cuts<'_>, judge: &mut Judge<'_>, v4: bool) -> Side {
-        let family = move |(prefix, _): &(IpNet, u32)| prefix.addr().is_ipv4() == v4;
-        let declared = cuts.declared.iter_family(v4).map(|(prefix, id)| (prefix, *id));
-        let mut layers: Vec<Box<dyn Iterator<Item = (u128, u32)>>> =
-            vec![Box::new(Sweep::new(declared, v4, Longest))];
-        for marks in &cuts.marks {
-            let marked = marks.iter_family(v4).map(|(prefix, ())| (prefix, 0));
-            layers.push(Box::new(Sweep::new(marked, v4, Longest)));
-        }
-        let tables = cuts.learned();
-        let learned = tables
-            .into_iter()
-            .map(|table| -> Box<dyn Iterator<Item = (IpNet, u32)>> { Box::new(table.filter(family)) });
-        let learned = Together::new(learned.collect(), cuts);
-        layers.push(Box::new(Sweep::new(learned, v4, Chains::default())));
-        let asked = layers.len() - 1;
-        let mut abreast = Abreast::new(layers);
-        // By the chain of learned prefixes: what is decided there.
-        let mut decided: FxHashMap<u32, u32> = FxHashMap::default();
-        let mut known: FxHashMap<Box<[u32]>, u32> = FxHashMap::default();
-        let mut side = Side::default();
-        let mut said = Vec::new();
-        while let Some((start, layers)) = abreast.advance() {
-            said.clear();
-            said.extend_from_slice(layers);
-            let chain = said[asked];
-            said[asked] = *decided.entry(chain).or_insert_with(|| judge.ask(address(start, v4)));
-            let class = match known.get(&said[..]) {
-                Some(class) => *class,
-                None => {
-                    let class = u32::try_from(self.first.len()).unwrap_or(u32::MAX);
-                    known.insert(said.clone().into_boxed_slice(), class);
-                    self.first.push(address(start, v4));
-                    class
-                }
-            };
-            if side.classes.last() != Some(&class) {
-                side.starts.push(start);
-                side.classes.push(class);
-            }
-        }
-        side.starts.shrink_to_fit();
-        side.classes.shrink_to_fit();
-        side
+    ///
+    /// # Errors
+    /// More runs than a table holds.
+    pub(super) fn new(cuts: &Cuts<'_>, judge: &mut Judge<'_>) -> Result<Self, FibError> {
+        let mut first = Vec::new();
+        let v4 = Side::<u32>::refine(cuts, judge, true, &mut first);
+        let v6 = Side::<u128>::refine(cuts, judge, false, &mut first);
+        let fib = Fib::from_ranges(
+            v4.starts.iter().zip(&v4.classes).map(|(start, class)| (Ipv4Addr::from(*start), Some(*class))),
+            v6.starts.iter().zip(&v6.classes).map(|(start, class)| (Ipv6Addr::from(*start), Some(*class))),
+        )?;
+        Ok(Self { fib, v4, v6, first })
     }
 
     /// How many classes there are.
@@ -132,9 +110,15 @@ impl Classes {
     }
 
     /// The class of an address. One look-up.
+    #[inline]
     pub fn class_of(&self, address: IpAddr) -> Class {
-        let side = if address.is_ipv4() { &self.v4 } else { &self.v6 };
-        Class(side.classes[side.at(number(address))])
+        // Every address is in a class; the first one stands in for what cannot be.
+        Class(self.fib.longest_match(address).unwrap_or(0))
+    }
+
+    /// The classes of many IPv4 addresses, by number; pairs beyond the shorter slice are left alone.
+    pub(super) fn classes_of_v4(&self, addresses: &[Ipv4Addr], classes: &mut [u32]) {
+        self.fib.longest_match_many_v4(addresses, classes);
     }
 
     /// The first address of a class of this network; `None` for a number that another network made.
@@ -145,22 +129,19 @@ impl Classes {
     /// All addresses of a class, as the fewest prefixes, in order. Costs a pass over the family's runs.
     pub fn prefixes(&self, class: Class) -> Vec<IpNet> {
         let mut found = Vec::new();
-        for (v4, side) in [(true, &self.v4), (false, &self.v6)] {
-            for (at, _) in side.classes.iter().enumerate().filter(|(_, c)| **c == class.0) {
-                let last = side.starts.get(at + 1).map_or(last_of(v4), |next| next - 1);
-                prefixes_of(side.starts[at], last, v4, &mut found);
-            }
-        }
+        self.v4.prefixes(class.0, true, &mut found);
+        self.v6.prefixes(class.0, false, &mut found);
         found
     }
 
     /// The classes that a prefix's addresses are in, sorted.
     pub fn within(&self, prefix: &IpNet) -> Vec<Class> {
-        let v4 = prefix.addr().is_ipv4();
-        let side = if v4 { &self.v4 } else { &self.v6 };
         let (first, last) = sweep::span(prefix);
-        let mut found: Vec<Class> =
-            side.classes[side.at(first)..=side.at(last)].iter().map(|class| Class(*class)).collect();
+        let runs = match prefix.addr().is_ipv4() {
+            true => self.v4.between(first, last),
+            false => self.v6.between(first, last),
+        };
+        let mut found: Vec<Class> = runs.iter().map(|class| Class(*class)).collect();
         found.sort_unstable();
         found.dedup();
         found
@@ -168,8 +149,59 @@ impl Classes {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        let side = |side: &Side| side.starts.capacity() * 16 + side.classes.capacity() * 4;
-        side(&self.v4) + side(&self.v6) + self.first.capacity() * size_of::<IpAddr>()
+        let firsts = self.first.capacity() * size_of::<IpAddr>();
+        self.fib.memory() + self.v4.bytes() + self.v6.bytes() + firsts
+    }
+}
+
+impl<A: Copy + Into<u128> + TryFrom<u128>> Side<A> {
+    /// Cuts one family; `first` takes the first address of each new class.
+    fn refine(cuts: &Cuts<'_>, judge: &mut Judge<'_>, v4: bool, first: &mut Vec<IpAddr>) -> Self {
+        let family = move |(prefix, _): &(IpNet, u32)| prefix.addr().is_ipv4() == v4;
+        let declared = cuts.declared.iter_family(v4).map(|(prefix, id)| (prefix, *id));
+        let mut layers: Vec<Box<dyn Iterator<Item = (u128, u32)>>> =
+            vec![Box::new(Sweep::new(declared, v4, Longest))];
+        for marks in &cuts.marks {
+            let marked = marks.iter_family(v4).map(|(prefix, ())| (prefix, 0));
+            layers.push(Box::new(Sweep::new(marked, v4, Longest)));
+        }
+        let tables = cuts.learned();
+        let learned = tables
+            .into_iter()
+            .map(|table| -> Box<dyn Iterator<Item = (IpNet, u32)>> { Box::new(table.filter(family)) });
+        let learned = Together::new(learned.collect(), cuts);
+        layers.push(Box::new(Sweep::new(learned, v4, Chains::default())));
+        let asked = layers.len() - 1;
+        let mut abreast = Abreast::new(layers);
+        // By the chain of learned prefixes: what is decided there.
+        let mut decided: FxHashMap<u32, u32> = FxHashMap::default();
+        let mut known: FxHashMap<Box<[u32]>, u32> = FxHashMap::default();
+        let mut side = Self { starts: Vec::new(), classes: Vec::new() };
+        let mut said = Vec::new();
+        while let Some((start, layers)) = abreast.advance() {
+            said.clear();
+            said.extend_from_slice(layers);
+            let chain = said[asked];
+            said[asked] = *decided.entry(chain).or_insert_with(|| judge.ask(address(start, v4)));
+            let class = match known.get(&said[..]) {
+                Some(class) => *class,
+                None => {
+                    let class = u32::try_from(first.len()).unwrap_or(u32::MAX);
+                    known.insert(said.clone().into_boxed_slice(), class);
+                    first.push(address(start, v4));
+                    class
+                }
+            };
+            if side.classes.last() != Some(&class)
+                && let Ok(start) = A::try_from(start)
+            {
+                side.starts.push(start);
+                side.classes.push(class);
+            }
+        }
+        side.starts.shrink_to_fit();
+        side.classes.shrink_to_fit();
+        side
     }
 }
 

@@ -23,14 +23,6 @@ pub(super) fn last_of(v4: bool) -> u128 {
     if v4 { u32::MAX.into() } else { u128::MAX }
 }
 
-/// An address as a number in its family.
-pub(in super::super) fn number(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(ip) => u32::from(ip).into(),
-        IpAddr::V6(ip) => ip.into(),
-    }
-}
-
 /// A number as an address of a family.
 pub(super) fn address(number: u128, v4: bool) -> IpAddr {
     match u32::try_from(number) {
@@ -157,6 +149,10 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
+
+    fn number(address: IpAddr) -> u128 {
+        span(&IpNet::from(address)).0
+    }
 
     fn runs(prefixes: &[(&str, u32)]) -> Vec<(IpAddr, u32)> {
         let prefixes = prefixes.iter().map(|(p, v)| (p.parse::<IpNet>().unwrap(), *v));

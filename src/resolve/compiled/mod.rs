@@ -8,7 +8,7 @@ mod paths;
 mod positions;
 mod resolved;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -41,7 +41,7 @@ impl Compiled {
         let plain = Plain::new(world);
         let cuts = Cuts::new(world, &plain);
         let mut judge = Judge::new(world, &cuts)?;
-        let classes = Classes::new(&cuts, &mut judge);
+        let classes = Classes::new(&cuts, &mut judge).ok()?;
         let positions = Positions::new(world, &plain);
         let rows = (0..positions.rows() * 2).map(|_| OnceLock::new()).collect();
         Some(Self { classes, positions, plain, paths: Paths::default(), rows })
@@ -56,12 +56,15 @@ impl Compiled {
     }
 
     /// The path of a row to a class, if it was computed before. Neither locks nor allocates.
+    #[inline]
     fn known(&self, row: u32, leg: Leg, class: u32) -> Option<u32> {
         let cells = self.rows.get(row as usize * 2 + usize::from(leg == Leg::Reply))?.get()?;
         cells.get(class as usize)?.load(Ordering::Acquire).checked_sub(1)
     }
 
-    /// The path from a position to an address: one look-up and one read, once it is known.
+    /// The path from a position, sending from an address of its own, to an address: one look-up and one read, once it is
+    /// known.
+    #[inline]
     pub(crate) fn resolve(
         &self,
         network: &dyn Answers,
@@ -78,15 +81,38 @@ impl Compiled {
         }
     }
 
-    /// The path of a packet that opens a flow.
-    pub(crate) fn path(
+    /// The paths of packets that open flows, a part at a time: look-ups in one family overlap.
+    pub(crate) fn resolve_batch(
         &self,
         network: &dyn Answers,
-        position: Position,
-        destination: IpAddr,
-    ) -> Result<PathId, ResolveError> {
-        let source = self.positions.source_towards(position, destination)?;
-        Ok(PathId(self.resolve(network, position, source, destination, Leg::Initiate)))
+        packets: &[(Position, IpAddr)],
+        paths: &mut [PathId],
+    ) -> Result<(), ResolveError> {
+        const PART: usize = 64;
+        let mut addresses = [Ipv4Addr::UNSPECIFIED; PART];
+        let mut classes = [0; PART];
+        for (packets, paths) in packets.chunks(PART).zip(paths.chunks_mut(PART)) {
+            for ((_, destination), address) in packets.iter().zip(&mut addresses) {
+                if let IpAddr::V4(destination) = destination {
+                    *address = *destination;
+                }
+            }
+            self.classes.classes_of_v4(&addresses[..packets.len()], &mut classes);
+            for (((position, destination), path), class) in packets.iter().zip(paths).zip(classes) {
+                let v4 = destination.is_ipv4();
+                let class = if v4 { class } else { self.classes.class_of(*destination).0 };
+                let row = self.positions.row(*position, v4);
+                *path = PathId(match self.known(row, Leg::Initiate, class) {
+                    Some(path) => path,
+                    None => {
+                        let source = self.positions.source_towards(*position, *destination)?;
+                        let cell = (row, class);
+                        self.fill(&network.world(), *position, cell, source, *destination, Leg::Initiate)
+                    }
+                });
+            }
+        }
+        Ok(())
     }
 
     #[cold]

@@ -1,15 +1,16 @@
 //! Where packets may start: positions, the addresses they send from, and which of them behave alike.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
 use super::super::ResolveError;
-use super::super::classes::{Plain, number};
+use super::super::classes::Plain;
 use super::super::hosts::{Hosts, Owner, Start};
 use super::super::question::Source;
 use super::super::walk::World;
+use crate::fib::Fib;
 use crate::model::{ResourceId, Topology};
 
 /// A place that packets start from, found once and asked many times: a subnet, an interface, a firewall, a site or one of
@@ -24,6 +25,9 @@ impl Position {
     }
 }
 
+/// The row of what has none.
+pub(super) const NO_ROW: u32 = u32::MAX;
+
 #[derive(Debug)]
 struct Entry {
     id: ResourceId,
@@ -31,18 +35,17 @@ struct Entry {
     /// The address it sends from, by family.
     v4: Option<IpAddr>,
     v6: Option<IpAddr>,
-    /// Its row, by family: of positions that behave alike the same.
-    rows: [u32; 2],
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Positions {
     entries: Vec<Entry>,
+    /// By position its row in each family, the same for positions that behave alike; [`NO_ROW`] without an address there.
+    row_of: Vec<[u32; 2]>,
     by_start: HashMap<Start, u32>,
     rows: u32,
-    /// Where addresses start that one place owns: runs of addresses of each family.
-    v4: Vec<(u128, Option<u32>)>,
-    v6: Vec<(u128, Option<u32>)>,
+    /// Where addresses start that one place owns.
+    by_address: Option<Fib>,
 }
 
 /// What makes hosts of a subnet behave as others do: their table, and how they leave for the Internet.
@@ -61,10 +64,15 @@ impl Positions {
             positions.add(world, plain, &mut rows, id.clone(), start);
         }
         positions.rows = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-        for v4 in [true, false] {
-            let runs = positions.addresses(world, v4);
-            *(if v4 { &mut positions.v4 } else { &mut positions.v6 }) = runs;
-        }
+        let v4 = positions.addresses(world, true).into_iter().filter_map(|(start, at)| match start {
+            IpAddr::V4(start) => Some((start, at)),
+            IpAddr::V6(_) => None,
+        });
+        let v6 = positions.addresses(world, false).into_iter().filter_map(|(start, at)| match start {
+            IpAddr::V6(start) => Some((start, at)),
+            IpAddr::V4(_) => None,
+        });
+        positions.by_address = Fib::from_ranges(v4, v6).ok();
         positions
     }
 
@@ -85,19 +93,23 @@ impl Positions {
         };
         let (v4, v6) = (own("192.0.2.1"), own("2001:db8::1"));
         let row_of = |source: Option<IpAddr>, is_v4: bool, rows: &mut HashMap<Alike, u32>| {
-            let next = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+            if source.is_none() {
+                return NO_ROW;
+            }
+            let next = u32::try_from(rows.len()).unwrap_or(NO_ROW);
             let alike = alike(world, plain, start, source).unwrap_or(Alike::Start(start, is_v4));
             *rows.entry(alike).or_insert(next)
         };
         let entry_rows = [row_of(v4, true, rows), row_of(v6, false, rows)];
         let number = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
         self.by_start.insert(start, number);
-        self.entries.push(Entry { id, start, v4, v6, rows: entry_rows });
+        self.entries.push(Entry { id, start, v4, v6 });
+        self.row_of.push(entry_rows);
     }
 
     /// Runs of addresses that start at one position each; none where that is not so, or where more than the position
     /// decides how they are treated.
-    fn addresses(&self, world: &World<'_>, v4: bool) -> Vec<(u128, Option<u32>)> {
+    fn addresses(&self, world: &World<'_>, v4: bool) -> Vec<(IpAddr, Option<u32>)> {
         let document = world.topology.document();
         let mut cuts: Vec<IpNet> = Vec::new();
         for network in &document.virtual_networks {
@@ -118,7 +130,8 @@ impl Positions {
         }
         starts.sort_unstable();
         starts.dedup();
-        let mut runs: Vec<(u128, Option<u32>)> = vec![(0, None)];
+        let zero = if v4 { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
+        let mut runs: Vec<(IpAddr, Option<u32>)> = vec![(zero, None)];
         for start in starts {
             let at = match world.hosts.locate_address(world.topology, start) {
                 Ok(start_of) if !pools.iter().any(|pool| pool.contains(&start)) => {
@@ -130,8 +143,8 @@ impl Positions {
             let at = at.filter(|at| self.sends_from(world, *at, start));
             match runs.last_mut() {
                 Some(last) if last.1 == at => {}
-                Some(last) if last.0 == number(start) => last.1 = at,
-                _ => runs.push((number(start), at)),
+                Some(last) if last.0 == start => last.1 = at,
+                _ => runs.push((start, at)),
             }
         }
         runs
@@ -159,8 +172,10 @@ impl Positions {
         self.rows as usize
     }
 
+    /// The row of a position in a family; [`NO_ROW`] where it has no address there.
+    #[inline]
     pub(super) fn row(&self, position: Position, v4: bool) -> u32 {
-        self.entries.get(position.index()).map_or(u32::MAX, |entry| entry.rows[usize::from(!v4)])
+        self.row_of.get(position.index()).map_or(NO_ROW, |rows| rows[usize::from(!v4)])
     }
 
     pub(super) fn start(&self, position: Position) -> Start {
@@ -198,9 +213,7 @@ impl Positions {
 
     /// The position that an address starts at: one look-up.
     pub(crate) fn of_address(&self, address: IpAddr) -> Option<Position> {
-        let runs = if address.is_ipv4() { &self.v4 } else { &self.v6 };
-        let at = runs.partition_point(|(start, _)| *start <= number(address)) - 1;
-        runs[at].1.map(Position)
+        self.by_address.as_ref()?.longest_match(address).map(Position)
     }
 
     /// The position of a start.

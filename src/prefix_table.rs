@@ -91,9 +91,30 @@ impl<T> PrefixTable<T> {
         v4.chain(self.v6.iter().map(|(p, v)| (IpNet::V6(p), v)))
     }
 
+    /// Every prefix of one family with its value, in address order: shorter ones before those inside them.
+    pub(crate) fn iter_family(&self, v4: bool) -> impl Iterator<Item = (IpNet, &T)> {
+        let (v4, v6) = match v4 {
+            true => (Some(self.v4.iter()), None),
+            false => (None, Some(self.v6.iter())),
+        };
+        let v4 = v4.into_iter().flatten().map(|(p, v)| (IpNet::V4(p), v));
+        v4.chain(v6.into_iter().flatten().map(|(p, v)| (IpNet::V6(p), v)))
+    }
+
+    /// Whether it holds the same prefixes, whatever their values.
+    pub(crate) fn same_prefixes(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().map(|(p, _)| p).eq(other.iter().map(|(p, _)| p))
+    }
+
     /// How many prefixes it holds.
     pub(crate) fn len(&self) -> usize {
         self.v4.len() + self.v6.len()
+    }
+}
+
+impl<T: PartialEq> PartialEq for PrefixTable<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().eq(other.iter())
     }
 }
 

@@ -104,6 +104,7 @@ impl Network {
                 fibs,
                 hosts,
                 edge: OnceLock::new(),
+                compiled: OnceLock::new(),
                 underlays,
                 findings: OnceLock::new(),
                 failed: Some(Failed { elements, before: self.clone() }),

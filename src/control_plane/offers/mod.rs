@@ -73,10 +73,10 @@ fn settle(topology: &Topology, before: Option<&Before<'_>>) -> Result<ControlPla
             (build.speakers(&plane)?, None)
         }
     };
-    plane.told_by_sites = match &bgp {
+    plane.told_by_sites = Arc::new(match &bgp {
         Some(bgp) => bgp.told_by_sites(topology),
         None => document.on_premises_sites.iter().map(|s| s.advertisements.clone()).collect(),
-    };
+    });
     if let Some(bgp) = &bgp {
         build.limits(bgp);
         build.refused(bgp);

@@ -168,3 +168,27 @@ impl<T> PrefixLists<T> {
         self.lists.get(at as usize).map_or(&[], |list| &**list)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_lists_stand_once() {
+        let net = |text: &str| -> IpNet { text.parse().unwrap_or_default() };
+        let mut lists: PrefixLists<u8> = PrefixLists::default();
+        for prefix in ["10.0.0.0/8", "10.1.0.0/16", "2001:db8::/32"] {
+            lists.push(net(prefix), 1);
+            lists.push(net(prefix), 2);
+        }
+        lists.push(net("10.1.0.0/16"), 1);
+        assert_eq!(lists.get(&net("10.0.0.0/8")), [1, 2]);
+        assert_eq!(lists.get(&net("2001:db8::/32")), [1, 2]);
+        assert!(lists.get(&net("10.0.0.0/9")).is_empty());
+        let covering = lists.covering(&net("10.1.2.0/24"));
+        let expected: [(IpNet, &[u8]); 2] = [(net("10.0.0.0/8"), &[1, 2]), (net("10.1.0.0/16"), &[1, 2, 1])];
+        assert_eq!(covering, expected);
+        // The empty one, and each that came up.
+        assert_eq!(lists.lists.len(), 4);
+    }
+}

@@ -108,8 +108,6 @@ pub struct Engine {
     decisions: u64,
     /// Prefixes sorted; dropped when one comes or goes.
     sorted: OnceLock<Arc<Vec<(IpNet, Signature)>>>,
-    /// The same with their groups.
-    pub(super) of_groups: OnceLock<Arc<Vec<(IpNet, u32)>>>,
 }
 
 const NO_GROUP: u32 = u32::MAX;
@@ -146,7 +144,6 @@ impl Engine {
             budget,
             decisions: 0,
             sorted: OnceLock::new(),
-            of_groups: OnceLock::new(),
         };
         engine.group_all(&blocks);
         drop(blocks);
@@ -742,7 +739,6 @@ impl Engine {
                 moved.push(self.group_of[Signatures::position(signature)]);
             }
             self.sorted = OnceLock::new();
-            self.of_groups = OnceLock::new();
         }
     }
 }

@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "prints tables")]
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a bench fails by panicking")]
 
+#[expect(dead_code, reason = "other benches use the rest")]
 mod support;
 
 use std::hint::black_box;

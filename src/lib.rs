@@ -40,7 +40,7 @@
 //! | [`bgp`] | speakers, sessions, policies | their RIBs, each route with the step that decided |
 //! | `control_plane` | a topology | the routes that gateways offer, what places outside Azure know |
 //! | [`selection`] | candidates of a subnet | effective routes, each with its state and the rule that decided it |
-//! | `fib` | active routes | longest-prefix match |
+//! | [`fib`] | active routes | longest-prefix match |
 //! | [`resolve`] | tables of all places | next hop, path, disposition |
 //! | [`analysis`] | a network | findings; comparison with what Azure printed |
 //!
@@ -57,7 +57,7 @@
 pub mod analysis;
 pub mod bgp;
 pub(crate) mod control_plane;
-pub(crate) mod fib;
+pub mod fib;
 #[cfg(feature = "import")]
 pub mod import;
 pub mod model;

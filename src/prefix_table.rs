@@ -93,6 +93,16 @@ impl<T> PrefixTable<T> {
         v4.chain(self.v6.iter().map(|(p, v)| (IpNet::V6(p), v)))
     }
 
+    /// Every prefix of one family with its value, in address order: shorter ones before those inside them.
+    pub(crate) fn iter_family(&self, v4: bool) -> impl Iterator<Item = (IpNet, &T)> {
+        let (v4, v6) = match v4 {
+            true => (Some(self.v4.iter()), None),
+            false => (None, Some(self.v6.iter())),
+        };
+        let v4 = v4.into_iter().flatten().map(|(p, v)| (IpNet::V4(p), v));
+        v4.chain(v6.into_iter().flatten().map(|(p, v)| (IpNet::V6(p), v)))
+    }
+
     /// Whether it holds the same prefixes, whatever their values.
     pub(crate) fn same_prefixes(&self, other: &Self) -> bool {
         self.len() == other.len() && self.iter().map(|(p, _)| p).eq(other.iter().map(|(p, _)| p))
@@ -162,6 +172,16 @@ impl<T> PrefixLists<T> {
     pub(crate) fn covering(&self, prefix: &IpNet) -> Vec<(IpNet, &[T])> {
         let covering = self.by_prefix.covering(prefix).into_iter();
         covering.map(|(prefix, list)| (prefix, self.list(*list))).collect()
+    }
+
+    /// Every prefix with its list, IPv4 first, in address order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (IpNet, &[T])> {
+        self.by_prefix.iter().map(|(prefix, list)| (prefix, self.list(*list)))
+    }
+
+    /// The same with the number of the list: prefixes with equal lists have one.
+    pub(crate) fn iter_numbered(&self) -> impl Iterator<Item = (IpNet, u32)> {
+        self.by_prefix.iter().map(|(prefix, list)| (prefix, *list))
     }
 
     fn list(&self, at: u32) -> &[T] {

@@ -268,6 +268,7 @@ impl Engine {
         let mut seen = Vec::new();
         let mut same = if plain { self.local_item(entry, prefixes.first()) } else { None };
         let mut last: Option<(Signature, Item, Signature)> = None;
+        let mut near = 0;
         for prefix in prefixes {
             let prefix = prefix.trunc();
             if !plain {
@@ -284,7 +285,7 @@ impl Engine {
                 };
             }
             let Some(item) = same else { continue };
-            let signature = self.prefixes.entry(prefix);
+            let signature = self.prefixes.entry_near(prefix, &mut near);
             if self.signatures.last(*signature) == Some(item) {
                 continue;
             }

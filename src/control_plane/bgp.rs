@@ -29,7 +29,7 @@ pub(crate) struct Bgp {
     /// Where each speaker outside runs.
     pub(super) places: Arc<Vec<Place>>,
     /// Speakers on appliances in Azure.
-    pub(super) appliances: Arc<Vec<(ResourceId, usize)>>,
+    pub(crate) appliances: Arc<Vec<(ResourceId, usize)>>,
     /// The sessions that Azure has an end of.
     pub(super) wiring: Arc<Wiring>,
     /// Links of the interior protocol that stand for links of the document, by position.

@@ -26,7 +26,7 @@ pub(crate) use azure::{HubKind, HubWay, hub_of, msee, peer_addresses};
 pub(crate) use hub_tables::{HubMember, HubRoutes, HubRow, by_connection};
 pub(crate) use offered::Offers;
 pub(crate) use offers::{Before, converge, converge_after};
-pub(crate) use on_premises::{ApplianceWay, ExitKind, OnPremises, RouterIx, Step};
+pub(crate) use on_premises::{ApplianceWay, ExitKind, Numbered, OnPremises, RouterIx, Step, numbered};
 pub(crate) use scope::{is_default_route, is_private, is_private_address, same_region, same_tenant};
 
 /// Everything the control plane settles.

@@ -29,6 +29,11 @@ impl Offers {
         self.groups.iter().map(|group| &**group)
     }
 
+    /// Every offer, once.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Offer> {
+        self.kinds.iter()
+    }
+
     /// Shares what is equal with other offers: all of them, or which prefix is in which group.
     pub(super) fn shared_with(mut self, before: Option<&Arc<Self>>) -> Arc<Self> {
         let Some(before) = before else { return Arc::new(self) };

@@ -141,8 +141,9 @@ impl Network {
             false => Arc::new(Hosts::new(&topology)),
         };
         let underlays = Underlays::new(&topology);
-        let (edge, findings) = (OnceLock::new(), OnceLock::new());
-        let inner = Inner { topology, plane, selection, fibs, hosts, edge, underlays, findings, failed };
+        let (edge, compiled, findings) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        let inner =
+            Inner { topology, plane, selection, fibs, hosts, edge, compiled, underlays, findings, failed };
         Self { inner: Arc::new(inner) }
     }
 

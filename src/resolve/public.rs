@@ -125,6 +125,20 @@ impl PublicEdge {
         }
     }
 
+    /// Prefixes inside which Internet egress stays on the backbone.
+    pub(crate) fn tags(&self) -> &PrefixTable<()> {
+        &self.tags
+    }
+
+    /// What else is tested of a public address: customers' prefixes, and addresses of Azure's resources.
+    pub(crate) fn prefixes(&self) -> Vec<IpNet> {
+        let customers = self.public_peering.iter().map(|known| known.prefix);
+        let mut all: Vec<IpNet> = customers.chain(self.internet.iter().map(|(prefix, _)| prefix)).collect();
+        all.extend(self.owners.keys().map(|address| IpNet::from(*address)));
+        all.sort_unstable();
+        all
+    }
+
     /// Whether Internet egress to an address stays on the backbone (SYS-8).
     pub(crate) fn is_tagged(&self, address: IpAddr) -> bool {
         self.tags.longest_match(address).is_some()

@@ -30,7 +30,7 @@ use crate::model::{
 };
 
 /// Which way a hub sends packets, as positions in the document.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum HubWay {
     /// Into the network of a connection.
     Connection(usize),

@@ -579,20 +579,18 @@ fn own_number(told: &[&Advertisement], azure: Asn) -> Asn {
 
 /// Declared announcements as a speaker makes them: of one prefix the shortest path.
 fn announced<'a>(told: impl Iterator<Item = &'a Advertisement>) -> Vec<Origination> {
-    let mut best: BTreeMap<IpNet, &[Asn]> = BTreeMap::new();
+    let mut said: Vec<(IpNet, &[Asn])> = Vec::new();
     for advertisement in told {
-        let path = advertisement.as_path.as_slice();
-        for prefix in &advertisement.prefixes {
-            let known = best.entry(prefix.trunc()).or_insert(path);
-            // A path with Microsoft's own number comes to nothing (BGP-5).
-            let rank = |path: &[Asn]| (path.contains(&Asn::MICROSOFT_EDGE), path.len());
-            if (rank(path), path) < (rank(known), *known) {
-                *known = path;
-            }
-        }
+        said.extend(advertisement.prefixes.iter().map(|p| (p.trunc(), advertisement.as_path.as_slice())));
     }
+    // A path with Microsoft's own number comes to nothing (BGP-5).
+    let rank = |path: &[Asn]| (path.contains(&Asn::MICROSOFT_EDGE), path.len());
+    said.sort_unstable_by(|(a, short), (b, long)| {
+        a.cmp(b).then_with(|| (rank(short), *short).cmp(&(rank(long), *long)))
+    });
+    said.dedup_by_key(|(prefix, _)| *prefix);
     let mut by_path: BTreeMap<&[Asn], Vec<IpNet>> = BTreeMap::new();
-    for (prefix, path) in best {
+    for (prefix, path) in said {
         by_path.entry(path).or_default().push(prefix);
     }
     by_path

@@ -7,6 +7,7 @@
 
 mod build;
 mod entry;
+mod numbered;
 mod route;
 
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ use super::LearnedOver;
 use super::bgp::Bgp;
 use crate::model::{Advertisement, LinkRole, PeeringType, ResourceId};
 use crate::prefix_table::PrefixLists;
+pub(crate) use numbered::{Numbered, numbered};
 
 pub(super) use build::{build, may_join, microsoft_prefixes};
 
@@ -159,7 +161,7 @@ pub(crate) enum ExitKind {
 }
 
 /// Where the BGP table of an appliance in Azure leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum ApplianceWay {
     /// Out of its interface: the virtual network's own routes decide.
     Network,

@@ -41,7 +41,7 @@ pub(crate) struct ControlPlane {
     /// By virtual network gateway: what Azure prints as next hop of its routes (VOC-13).
     pub(crate) printed_next_hops: Vec<Vec<IpAddr>>,
     /// By site: what it tells Azure, computed or declared.
-    pub(crate) told_by_sites: Vec<Vec<Advertisement>>,
+    pub(crate) told_by_sites: Arc<Vec<Vec<Advertisement>>>,
     /// By virtual hub: its tables.
     pub(crate) hubs: Vec<HubRoutes>,
     /// What places outside Azure know.

@@ -162,3 +162,55 @@ impl OfferList {
 fn position(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control_plane::Via;
+    use crate::model::Asn;
+
+    fn offer(path: &[u32]) -> Offer {
+        let via = Via::Vpn { gateway: 0, connection: None, far: None };
+        let as_path = path.iter().copied().map(Asn).collect();
+        Offer { via, as_path, weight: 0, is_static: false, next_hops: Vec::new() }
+    }
+
+    fn offers(rows: &[(&str, &[u32])]) -> Offers {
+        let mut list = OfferList::default();
+        for (prefix, path) in rows {
+            list.push(prefix.parse().unwrap_or_default(), offer(path));
+        }
+        list.finish()
+    }
+
+    #[test]
+    fn prefixes_that_are_offered_alike_are_a_group() {
+        let made = offers(&[
+            ("10.2.0.0/16", &[1]),
+            ("10.1.0.0/16", &[1]),
+            ("10.3.0.0/16", &[2]),
+            ("10.2.0.0/16", &[2]),
+            ("10.1.0.0/16", &[2]),
+        ]);
+        let groups: Vec<Vec<usize>> = made
+            .groups()
+            .map(|group| group.iter().map(|o| made[*o as usize].as_path.len()).collect())
+            .collect();
+        assert_eq!(groups, [vec![1, 1], vec![1]]);
+        let by_prefix: Vec<(String, u32)> = made.by_prefix.iter().map(|(p, g)| (p.to_string(), *g)).collect();
+        let expected = [("10.1.0.0/16", 0), ("10.2.0.0/16", 0), ("10.3.0.0/16", 1)];
+        assert_eq!(by_prefix, expected.map(|(prefix, group)| (prefix.to_owned(), group)));
+    }
+
+    #[test]
+    fn what_is_equal_is_shared() {
+        let before = Arc::new(offers(&[("10.1.0.0/16", &[1]), ("10.2.0.0/16", &[2])]));
+        let same = offers(&[("10.2.0.0/16", &[2]), ("10.1.0.0/16", &[1])]);
+        // The numbers of offers differ, the index does not.
+        assert!(Arc::ptr_eq(&same.shared_with(Some(&before)).by_prefix, &before.by_prefix));
+        let same = offers(&[("10.1.0.0/16", &[1]), ("10.2.0.0/16", &[2])]);
+        assert!(Arc::ptr_eq(&same.shared_with(Some(&before)), &before));
+        let other = offers(&[("10.1.0.0/16", &[1]), ("10.2.0.0/16", &[1])]);
+        assert!(!Arc::ptr_eq(&other.shared_with(Some(&before)).by_prefix, &before.by_prefix));
+    }
+}

@@ -603,18 +603,16 @@ fn announced<'a>(
         let counted = path.iter().filter(|asn| !(microsoft && asn.is_private())).count();
         (path.iter().any(refused), counted)
     };
-    let mut best: BTreeMap<IpNet, &[Asn]> = BTreeMap::new();
+    let mut said: Vec<(IpNet, &[Asn])> = Vec::new();
     for advertisement in told {
-        let path = advertisement.as_path.as_slice();
-        for prefix in &advertisement.prefixes {
-            let known = best.entry(prefix.trunc()).or_insert(path);
-            if (rank(path), path) < (rank(known), *known) {
-                *known = path;
-            }
-        }
+        said.extend(advertisement.prefixes.iter().map(|p| (p.trunc(), advertisement.as_path.as_slice())));
     }
+    said.sort_unstable_by(|(a, short), (b, long)| {
+        a.cmp(b).then_with(|| (rank(short), *short).cmp(&(rank(long), *long)))
+    });
+    said.dedup_by_key(|(prefix, _)| *prefix);
     let mut by_path: BTreeMap<&[Asn], Vec<IpNet>> = BTreeMap::new();
-    for (prefix, path) in best {
+    for (prefix, path) in said {
         by_path.entry(path).or_default().push(prefix);
     }
     by_path

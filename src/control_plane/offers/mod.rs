@@ -21,7 +21,7 @@ use super::offered::OfferList;
 use super::on_premises;
 use super::scope::same_tenant;
 use super::{ControlPlane, DomainOwner, Event, EventKind, LearnedOver, Offer, Via};
-use crate::bgp::DesignError;
+use crate::bgp::{BgpChange, DesignError};
 use crate::model::{
     Connection, ConnectionType, CrossTenantLinks, Element, Entity, ExpressRouteCircuit, GatewayType, Limits,
     PeeringType, ResourceId, Topology, VirtualNetworkGateway, are_of_sessions, limits,
@@ -33,6 +33,8 @@ pub(crate) struct Before<'b> {
     pub(crate) plane: &'b ControlPlane,
     /// What failed.
     pub(crate) elements: &'b [Element],
+    /// What speakers outside Azure announced and withdrew.
+    pub(crate) told: &'b [BgpChange],
 }
 
 /// Settles the control plane of a topology.
@@ -43,7 +45,7 @@ pub(crate) fn converge(topology: &Topology) -> Result<ControlPlane, DesignError>
     settle(topology, None)
 }
 
-/// Settles the control plane of what failures left of a topology.
+/// Settles the control plane of what failures left of a topology, or of what its speakers have come to announce.
 ///
 /// # Errors
 /// BGP that cannot be right: none that it was not before.
@@ -58,7 +60,7 @@ fn settle(topology: &Topology, before: Option<&Before<'_>>) -> Result<ControlPla
     // Failures of sessions leave who serves whom, and what is announced: BGP runs on.
     let running = before.filter(|b| are_of_sessions(topology, b.elements));
     let going_on = running.and_then(|b| Some((b.plane, b.plane.on_premises.bgp.as_ref()?)));
-    let after = going_on.and_then(|(plane, bgp)| Some((plane, bgp, bgp.after(topology, running?.elements)?)));
+    let after = going_on.and_then(|(plane, bgp)| Some((plane, bgp, bgp.after(topology, running?)?)));
     let (bgp, unchanged) = match after {
         Some((was, heard, bgp)) => {
             plane.domains.clone_from(&was.domains);
@@ -73,10 +75,10 @@ fn settle(topology: &Topology, before: Option<&Before<'_>>) -> Result<ControlPla
             (build.speakers(&plane)?, None)
         }
     };
-    plane.told_by_sites = match &bgp {
+    plane.told_by_sites = Arc::new(match &bgp {
         Some(bgp) => bgp.told_by_sites(topology),
         None => document.on_premises_sites.iter().map(|s| s.advertisements.clone()).collect(),
-    };
+    });
     if let Some(bgp) = &bgp {
         build.limits(bgp);
         build.refused(bgp);
@@ -92,6 +94,8 @@ fn settle(topology: &Topology, before: Option<&Before<'_>>) -> Result<ControlPla
     plane.hubs = hub_tables::build(topology, bgp.as_ref());
     for at in 0..plane.domains.len() {
         if let (Some((was, heard)), Some(bgp)) = (unchanged, &bgp)
+            // Another prefix may have come with what one that went had.
+            && before.is_some_and(|b| b.told.is_empty())
             && build.offers_as(&plane, was, bgp, heard, at)
         {
             let events = plane.domains[at].events.clone();

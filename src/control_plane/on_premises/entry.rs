@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::super::LearnedOver;
-use super::{OnPremises, RouterIx};
+use super::{Announcer, OnPremises, RouterIx};
 use crate::model::{LinkRole, PeeringType, ResourceId};
 
 impl OnPremises {
@@ -54,15 +54,18 @@ impl OnPremises {
         link: Option<LinkRole>,
         destination: IpAddr,
     ) -> Vec<RouterIx> {
-        let Some(announced) = self.exits.standing.announced_at.get(&(over.clone(), peering)) else {
+        let standing = &self.exits.standing;
+        let Some(over) = standing.announced.get_index_of(&(over.clone(), peering)) else {
             return Vec::new();
         };
-        let here = |only: &Option<LinkRole>| only.is_none() || link.is_none() || *only == link;
-        let covering = announced.covering(&IpNet::from(destination));
-        let longest = covering.into_iter().rev().find(|(_, sites)| sites.iter().any(|(only, _)| here(only)));
+        let here = |(at, (only, _)): &&(usize, Announcer)| {
+            *at == over && (only.is_none() || link.is_none() || *only == link)
+        };
+        let covering = standing.announced_at.covering(&IpNet::from(destination));
+        let longest = covering.into_iter().rev().find(|(_, sites)| sites.iter().any(|s| here(&s)));
         let Some((_, sites)) = longest else { return Vec::new() };
         let mut routers = Vec::new();
-        for (_, site) in sites.iter().filter(|(only, _)| here(only)) {
+        for (_, (_, site)) in sites.iter().filter(here) {
             if let Some(first) = self.by_site[*site].first()
                 && !routers.contains(first)
             {

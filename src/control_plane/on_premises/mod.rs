@@ -14,13 +14,13 @@ use std::collections::HashMap;
 use std::ops::Index;
 use std::sync::Arc;
 
-use ipnet::IpNet;
+use indexmap::{IndexMap, IndexSet};
 use petgraph::graph::UnGraph;
 
 use super::LearnedOver;
 use super::bgp::Bgp;
 use crate::model::{Advertisement, LinkRole, PeeringType, ResourceId};
-use crate::prefix_table::PrefixTable;
+use crate::prefix_table::PrefixLists;
 pub(crate) use numbered::{Numbered, numbered};
 
 pub(super) use build::{build, may_join, microsoft_prefixes};
@@ -48,11 +48,11 @@ pub(crate) struct OnPremises {
     /// By router: its speakers, as their positions among the places.
     speakers: HashMap<RouterIx, Vec<usize>>,
     /// Exits over Azure's computed sessions, by prefix.
-    computed: HashMap<LearnedOver, PrefixTable<Vec<usize>>>,
+    computed: HashMap<LearnedOver, PrefixLists<usize>>,
     /// Where the routers stand that speak BGP over a circuit's link.
     session_edges: HashMap<LearnedOver, Vec<RouterIx>>,
     graph: UnGraph<(), Edge>,
-    table: PrefixTable<Vec<usize>>,
+    table: PrefixLists<usize>,
     edges: HashMap<(usize, LinkRole), Vec<RouterIx>>,
     connection_edges: HashMap<usize, Vec<RouterIx>>,
 }
@@ -61,7 +61,7 @@ pub(crate) struct OnPremises {
 #[derive(Debug, Default)]
 pub(crate) struct Exits {
     standing: Arc<Standing>,
-    others: Vec<Exit>,
+    others: IndexSet<Exit>,
 }
 
 impl Index<usize> for Exits {
@@ -79,22 +79,19 @@ impl Index<usize> for Exits {
 #[derive(Debug, Default)]
 struct Standing {
     /// What it was made of.
-    told: Vec<Vec<Advertisement>>,
-    exits: Vec<Exit>,
-    table: PrefixTable<Vec<usize>>,
+    told: Arc<Vec<Vec<Advertisement>>>,
+    exits: IndexSet<Exit>,
+    table: PrefixLists<usize>,
     /// At routers with speakers: an exit to hosts, and one to nowhere, for routes of their own. No prefix leads there.
     own_exits: HashMap<RouterIx, (usize, usize)>,
     /// Advertisements over circuits and connections: which site announces something there, on one link or both.
-    announced: HashMap<(ResourceId, PeeringType), Vec<Announcer>>,
-    /// The same by prefix, for look-ups.
-    announced_at: HashMap<(ResourceId, PeeringType), Announcers>,
+    announced: IndexMap<(ResourceId, PeeringType), Vec<Announcer>>,
+    /// The same by prefix, each with the position of what it is announced over.
+    announced_at: PrefixLists<(usize, Announcer)>,
 }
 
 /// A site that announces on one link or both.
 type Announcer = (Option<LinkRole>, usize);
-
-/// Sites by the prefix that they announce, on one link or both.
-type Announcers = PrefixTable<Vec<(Option<LinkRole>, usize)>>;
 
 /// A router, or a site that is not told apart into routers.
 #[derive(Debug)]
@@ -114,11 +111,10 @@ struct Edge {
     tenant: Option<String>,
 }
 
-/// A way out of the graph for one prefix.
-#[derive(Clone, Debug)]
+/// A way out of the graph, for whatever prefixes lead there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Exit {
     pub(crate) at: RouterIx,
-    pub(crate) prefix: IpNet,
     pub(crate) kind: ExitKind,
     preference: u32,
     /// The tenant that may use it; none is every tenant.
@@ -136,8 +132,8 @@ enum Scope {
 }
 
 impl Exit {
-    fn new(at: RouterIx, prefix: IpNet, kind: ExitKind, preference: u32, scope: Scope) -> Self {
-        Self { at, prefix: prefix.trunc(), kind, preference, scope, only_site: None, computed: false }
+    fn new(at: RouterIx, kind: ExitKind, preference: u32, scope: Scope) -> Self {
+        Self { at, kind, preference, scope, only_site: None, computed: false }
     }
 }
 

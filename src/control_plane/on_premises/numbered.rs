@@ -5,7 +5,7 @@ use std::hash::Hash;
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 
-use super::{CONNECTED, Exit, OnPremises};
+use super::{CONNECTED, OnPremises};
 
 /// What a table by prefix says, its prefixes in order: those that it treats alike have one number.
 pub(crate) type Numbered<'t> = Box<dyn Iterator<Item = (IpNet, u32)> + 't>;
@@ -22,24 +22,18 @@ pub(crate) fn numbered<'t, K: Eq + Hash + 't>(rows: impl Iterator<Item = (IpNet,
 impl OnPremises {
     /// Every table by prefix that [`route`](Self::route) and the entries read, computed BGP aside.
     pub(crate) fn tables(&self) -> Vec<Numbered<'_>> {
-        let key = |exits: &Vec<usize>| -> Vec<_> {
-            let one = |e: &usize| {
-                let Exit { at, prefix: _, kind, preference, scope, only_site, computed } = &self.exits[*e];
-                (*at, kind.clone(), *preference, scope.clone(), *only_site, *computed)
-            };
-            exits.iter().map(one).collect()
-        };
-        let standing = numbered(self.exits.standing.table.iter().map(move |(p, exits)| (p, key(exits))));
-        let mut tables = vec![standing, numbered(self.table.iter().map(move |(p, exits)| (p, key(exits))))];
-        let mut announced: Vec<_> = self.exits.standing.announced_at.iter().collect();
-        announced.sort_by(|a, b| a.0.cmp(b.0));
-        tables.extend(announced.into_iter().map(|(_, at)| numbered(at.iter())));
-        tables
+        let standing = &self.exits.standing;
+        vec![
+            Box::new(standing.table.iter_numbered()),
+            Box::new(self.table.iter_numbered()),
+            Box::new(standing.announced_at.iter_numbered()),
+        ]
     }
 
     /// Prefixes that lead to hosts whatever longer prefixes others tell: they part addresses by themselves.
     pub(crate) fn connected(&self) -> impl Iterator<Item = IpNet> {
-        let all = self.exits.standing.exits.iter().chain(&self.exits.others);
-        all.filter(|exit| exit.preference == CONNECTED).map(|exit| exit.prefix)
+        let connected = |exits: &[usize]| exits.iter().any(|e| self.exits[*e].preference == CONNECTED);
+        let tables = self.exits.standing.table.iter().chain(self.table.iter());
+        tables.filter(move |(_, exits)| connected(exits)).map(|(prefix, _)| prefix)
     }
 }

@@ -137,7 +137,7 @@ impl OnPremises {
                     }
                 }
                 Way::Azure(over) => {
-                    let exits = self.computed.get(&over).and_then(|by_prefix| by_prefix.get(&prefix));
+                    let exits = self.computed.get(&over).map(|by_prefix| by_prefix.get(&prefix));
                     for &exit in exits.into_iter().flatten().filter(|e| from.contains(&self.exits[**e].at)) {
                         push_new(&mut steps, Step::Exit(exit));
                     }

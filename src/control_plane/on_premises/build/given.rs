@@ -43,15 +43,8 @@ impl Build<'_> {
                     },
                 };
                 for (at, kind) in kinds {
-                    self.world.exits.others.push(Exit {
-                        at,
-                        prefix: route.prefix.trunc(),
-                        kind,
-                        preference: route.local_preference,
-                        scope: scope.clone(),
-                        only_site: Some(s),
-                        computed: false,
-                    });
+                    let exit = Exit::new(at, kind, route.local_preference, scope.clone());
+                    self.leads(route.prefix, Exit { only_site: Some(s), ..exit });
                 }
             }
         }

@@ -4,7 +4,7 @@ mod carried;
 mod exits;
 mod given;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -15,7 +15,9 @@ use super::super::{ControlPlane, LearnedOver, Session};
 use super::{
     ADVERTISED, CONNECTED, Edge, Exit, ExitKind, LEARNED, OnPremises, RouterIx, RouterNode, Scope, Standing,
 };
-use crate::model::{Advertisement, Entity, Limits, ResourceId, SiteRole, Topology};
+use crate::model::{
+    Advertisement, Asn, Entity, Limits, LinkRole, PeeringType, ResourceId, SiteRole, Topology,
+};
 
 pub(in crate::control_plane) use carried::{may_join, microsoft_prefixes};
 
@@ -43,7 +45,7 @@ pub(in crate::control_plane) fn build(
     build.routers();
     build.speakers();
     build.links();
-    let same = before.map(|b| &b.exits.standing).filter(|standing| standing.told == plane.told_by_sites);
+    let same = before.map(|b| &b.exits.standing).filter(|standing| *standing.told == *plane.told_by_sites);
     build.world.exits.standing = match same {
         Some(standing) => Arc::clone(standing),
         None => build.standing(),
@@ -52,10 +54,6 @@ pub(in crate::control_plane) fn build(
     build.connections();
     build.tunnels();
     build.given_routes();
-    let first = build.world.exits.standing.exits.len();
-    for (e, exit) in build.world.exits.others.iter().enumerate() {
-        build.world.table.entry(exit.prefix).push(first + e);
-    }
     build.world
 }
 
@@ -63,7 +61,7 @@ struct Build<'t> {
     topology: &'t Topology,
     served: &'t BTreeMap<usize, Vec<usize>>,
     /// By site: what it tells Azure.
-    told: &'t [Vec<Advertisement>],
+    told: &'t Arc<Vec<Vec<Advertisement>>>,
     world: OnPremises,
     /// What is to stand, until it does.
     standing: Standing,
@@ -120,26 +118,21 @@ impl Build<'_> {
     fn standing(&mut self) -> Arc<Standing> {
         let mut routers: Vec<RouterIx> = self.world.speakers.keys().copied().collect();
         routers.sort_unstable();
-        let default = IpNet::V4(ipnet::Ipv4Net::default());
         for at in routers {
-            let exits = [ExitKind::Here, ExitKind::Discard].map(|kind| {
-                self.stands(at, default, kind, ADVERTISED, Scope::Every);
-                self.standing.exits.len() - 1
-            });
+            let own = |kind| Exit::new(at, kind, ADVERTISED, Scope::Every);
+            let exits = [ExitKind::Here, ExitKind::Discard].map(own);
+            let exits = exits.map(|exit| self.standing.exits.insert_full(exit).0);
             self.standing.own_exits.insert(at, (exits[0], exits[1]));
         }
-        let unlisted = self.standing.exits.len();
         self.hosts();
         let mut standing = std::mem::take(&mut self.standing);
-        for (e, exit) in standing.exits.iter().enumerate().skip(unlisted) {
-            standing.table.entry(exit.prefix).push(e);
-        }
-        standing.told = self.told.to_vec();
+        standing.told = Arc::clone(self.told);
         Arc::new(standing)
     }
 
     fn stands(&mut self, at: RouterIx, prefix: IpNet, kind: ExitKind, preference: u32, scope: Scope) {
-        self.standing.exits.push(Exit::new(at, prefix, kind, preference, scope));
+        let (exit, _) = self.standing.exits.insert_full(Exit::new(at, kind, preference, scope));
+        self.standing.table.push(prefix, exit);
     }
 
     /// Whether BGP computes a session of Azure's.
@@ -158,14 +151,10 @@ impl Build<'_> {
         scope: Scope,
     ) {
         let computed = self.computes(over);
-        self.exit(at, prefix, kind, preference, scope);
+        let exit = Exit { computed, ..Exit::new(at, kind, preference, scope) };
+        let position = self.leads(prefix, exit);
         if computed {
-            let others = &mut self.world.exits.others;
-            let position = self.world.exits.standing.exits.len() + others.len() - 1;
-            if let Some(exit) = others.last_mut() {
-                exit.computed = true;
-            }
-            self.world.computed.entry(over).or_default().entry(prefix).push(position);
+            self.world.computed.entry(over).or_default().push(prefix, position);
         }
     }
 
@@ -191,7 +180,15 @@ impl Build<'_> {
     }
 
     fn exit(&mut self, at: RouterIx, prefix: IpNet, kind: ExitKind, preference: u32, scope: Scope) {
-        self.world.exits.others.push(Exit::new(at, prefix, kind, preference, scope));
+        self.leads(prefix, Exit::new(at, kind, preference, scope));
+    }
+
+    /// An exit beside those that stand; its position.
+    fn leads(&mut self, prefix: IpNet, exit: Exit) -> usize {
+        let exits = &mut self.world.exits;
+        let position = exits.standing.exits.len() + exits.others.insert_full(exit).0;
+        self.world.table.push(prefix, position);
+        position
     }
 
     fn site_scope(&self, s: usize) -> Scope {
@@ -206,6 +203,7 @@ impl Build<'_> {
         for (s, site) in self.topology.document().on_premises_sites.iter().enumerate() {
             let scope = self.site_scope(s);
             let routers = self.world.by_site[s].clone();
+            let declared = self.declared(s);
             for (r, at) in routers.iter().enumerate() {
                 for prefix in &site.prefixes {
                     self.stands(*at, *prefix, ExitKind::Here, CONNECTED, scope.clone());
@@ -219,24 +217,41 @@ impl Build<'_> {
                     }
                 }
                 // What BGP computed is in the tables of the speakers.
-                let declared = self.told[s].iter().filter(|a| site.advertisements.contains(a));
-                let mut told: Vec<IpNet> = declared.flat_map(|a| a.prefixes.clone()).collect();
-                told.sort_unstable();
-                told.dedup();
-                for prefix in told {
-                    self.stands(*at, prefix, ExitKind::Here, ADVERTISED, scope.clone());
+                for prefix in &declared {
+                    self.stands(*at, *prefix, ExitKind::Here, ADVERTISED, scope.clone());
                 }
             }
-            for advertisement in &self.told[s] {
+            for advertisement in self.told[s].iter().filter(|a| !a.prefixes.is_empty()) {
+                let announcer = (advertisement.link, s);
                 let key = (advertisement.over.clone(), advertisement.peering);
-                let by_prefix = self.standing.announced_at.entry(key.clone()).or_default();
-                for prefix in &advertisement.prefixes {
-                    by_prefix.entry(*prefix).push((advertisement.link, s));
+                let entry = self.standing.announced.entry(key);
+                let over = entry.index();
+                let announcers = entry.or_default();
+                if !announcers.contains(&announcer) {
+                    announcers.push(announcer);
                 }
-                if !advertisement.prefixes.is_empty() {
-                    self.standing.announced.entry(key).or_default().push((advertisement.link, s));
+                for prefix in &advertisement.prefixes {
+                    self.standing.announced_at.push(*prefix, (over, announcer));
                 }
             }
         }
+    }
+
+    /// What a site is declared to announce and does; what BGP computed is in the tables of the speakers.
+    fn declared(&self, s: usize) -> Vec<IpNet> {
+        type Key<'a> = (&'a ResourceId, PeeringType, Option<LinkRole>, &'a [Asn], Option<&'a IpNet>);
+        fn key(a: &Advertisement) -> Key<'_> {
+            (&a.over, a.peering, a.link, a.as_path.as_slice(), a.prefixes.first())
+        }
+        let mut known: HashMap<Key<'_>, Vec<&Advertisement>> = HashMap::new();
+        for declared in &self.topology.document().on_premises_sites[s].advertisements {
+            known.entry(key(declared)).or_default().push(declared);
+        }
+        let is_declared = |a: &&Advertisement| known.get(&key(a)).is_some_and(|same| same.contains(a));
+        let declared = self.told[s].iter().filter(is_declared);
+        let mut told: Vec<IpNet> = declared.flat_map(|a| &a.prefixes).copied().collect();
+        told.sort_unstable();
+        told.dedup();
+        told
     }
 }

@@ -148,23 +148,22 @@ fn what_was_asked_before_is_answered_without_allocation() {
     let sources: Vec<(IpAddr, IpAddr)> =
         pairs.iter().map(|(p, a)| (network.resolve(*p, *a).unwrap().header().source, *a)).collect();
     let mut paths = vec![network.resolve(pairs[0].0, pairs[0].1).unwrap().path_id().unwrap(); pairs.len()];
-    let by_address = || {
-        sources.iter().filter(|(s, a)| network.resolve(*s, *a).is_ok_and(|r| r.path_id().is_some())).count()
-    };
-    let first = by_address();
+    // An address that a gateway owns is nobody's to send from by itself: such questions are walked.
+    let hosts: Vec<&(IpAddr, IpAddr)> = sources
+        .iter()
+        .filter(|(s, a)| network.resolve(*s, *a).is_ok_and(|found| found.path_id().is_some()))
+        .collect();
+    assert!(hosts.len() * 10 > sources.len() * 8, "{} of {}", hosts.len(), sources.len());
     let counted = allocation_counter::measure(|| {
         for (position, address) in &pairs {
             assert!(network.resolve(*position, *address).unwrap().path_id().is_some());
         }
         network.resolve_batch(&pairs, &mut paths).unwrap();
-        // Addresses of routers and shared ones may have to be searched; those of hosts are not.
-        let hosts = sources.iter().filter(|(s, _)| s.to_string().starts_with("10."));
-        for (source, address) in hosts {
+        for (source, address) in &hosts {
             assert!(network.resolve(*source, *address).unwrap().path_id().is_some());
         }
     });
     assert_eq!(counted.count_total, 0);
-    assert!(first > pairs.len() / 2);
     for ((position, address), path) in pairs.iter().zip(&paths) {
         assert_eq!(network.resolve(*position, *address).unwrap().path_id(), Some(*path));
     }

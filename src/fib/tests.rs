@@ -75,6 +75,16 @@ fn check(mut routes: Vec<(IpNet, u32)>, more: &[IpAddr]) {
             fib.longest_match_many_v4(&v4, &mut found);
             let single = v4.iter().map(|a| fib.longest_match_v4(*a).unwrap_or(Fib::NONE));
             assert!(single.eq(found), "{shape:?} {keep}: an IPv4 batch differs");
+            let mut twin = vec![7; v4.len()];
+            dispatch::plain4(&fib.inner.v4, &v4, &mut twin, fib.inner.mask);
+            let mut found = vec![7; v4.len()];
+            fib.longest_match_many_v4(&v4, &mut found);
+            assert_eq!(found, twin, "{shape:?} {keep}: instructions make a difference");
+            let mut twin = vec![7; v6.len()];
+            dispatch::plain6(&fib.inner.v6, &v6, &mut twin, fib.inner.mask);
+            let mut found = vec![7; v6.len()];
+            fib.longest_match_many_v6(&v6, &mut found);
+            assert_eq!(found, twin, "{shape:?} {keep}: instructions make a difference");
             let mut found = vec![7; v6.len()];
             fib.longest_match_many_v6(&v6, &mut found);
             let single = v6.iter().map(|a| fib.longest_match_v6(*a).unwrap_or(Fib::NONE));

@@ -1,6 +1,8 @@
 //! azroute's look-up table beside others, in one run: every round times every table once, so that what else the machine
 //! does hits all alike. Prints tables in Markdown; how to read them is in `BENCHMARKS.md`.
 //!
+//! Times are processor time: what else runs takes caches and memory from all tables alike, not time from one.
+//!
 //!     cargo run --release --locked --bin lookup -- [COUNT…]     tables of so many prefixes; whole where none is given
 //!     AZROUTE_PREFIXES=<file>[:<file>…]                         real tables in place of generated ones
 //!     AZROUTE_ROUNDS=<n>                                        rounds, 9 where not given
@@ -10,10 +12,10 @@ mod table;
 
 use std::hint::black_box;
 use std::net::IpAddr;
-use std::time::Instant;
 
 use allocation_counter::measure;
 use azroute::fib::Fib;
+use cpu_time::ThreadTime;
 use peers::{Iptrie, Ours, Peer, Poptrie, PrefixTrie, Stream, TreeBitmap, TsBart};
 use table::Table;
 
@@ -70,7 +72,7 @@ fn run(table: &Table, rounds: usize) {
     let mut rows: Vec<Row> = Vec::new();
     let mut add = |name, by_value, build: Box<dyn Fn() -> Box<dyn Peer>>| {
         let mut peer = None;
-        let start = Instant::now();
+        let start = ThreadTime::now();
         let bytes = measure(|| peer = Some(build())).bytes_current;
         let peer = peer.expect("built");
         eprintln!("{name}: counted in {:.1?}", start.elapsed());
@@ -104,17 +106,17 @@ fn run(table: &Table, rounds: usize) {
                     assert_eq!(*sums[usize::from(row.by_value)].get_or_insert(sum), sum, "{}", row.name)
                 };
                 let each = 1e9 / stream.len() as f64;
-                let start = Instant::now();
+                let start = ThreadTime::now();
                 let sum = black_box(row.peer.plain(black_box(stream)));
                 row.times[at][0].push(start.elapsed().as_secs_f64() * each);
                 agree(sum);
                 if at == 0 {
-                    let start = Instant::now();
+                    let start = ThreadTime::now();
                     let sum = black_box(row.peer.dependent(black_box(stream)));
                     row.times[at][1].push(start.elapsed().as_secs_f64() * each);
                     agree(sum);
                 }
-                let start = Instant::now();
+                let start = ThreadTime::now();
                 if let Some(sum) = black_box(row.peer.batch(black_box(stream), &mut out)) {
                     row.times[at][2].push(start.elapsed().as_secs_f64() * each);
                     agree(sum);
@@ -122,7 +124,7 @@ fn run(table: &Table, rounds: usize) {
             }
         }
         for row in &mut rows {
-            let start = Instant::now();
+            let start = ThreadTime::now();
             let built = black_box((row.build)());
             row.builds.push(start.elapsed().as_secs_f64() * 1e3);
             drop(built);

@@ -10,8 +10,8 @@ use prefix_trie::PrefixMap;
 /// Prefixes of both families with a value each. Look-ups cost the length of the prefix at most.
 #[derive(Clone, Debug)]
 pub(crate) struct PrefixTable<T> {
-    v4: PrefixMap<Ipv4Net, T>,
-    v6: PrefixMap<Ipv6Net, T>,
+    pub(crate) v4: PrefixMap<Ipv4Net, T>,
+    pub(crate) v6: PrefixMap<Ipv6Net, T>,
 }
 
 impl<T> Default for PrefixTable<T> {
@@ -34,6 +34,14 @@ impl<T> PrefixTable<T> {
         match prefix {
             IpNet::V4(p) => self.v4.get(p),
             IpNet::V6(p) => self.v6.get(p),
+        }
+    }
+
+    /// Takes a prefix out. The value that was there, if any.
+    pub(crate) fn remove(&mut self, prefix: &IpNet) -> Option<T> {
+        match prefix {
+            IpNet::V4(p) => self.v4.remove(p),
+            IpNet::V6(p) => self.v6.remove(p),
         }
     }
 

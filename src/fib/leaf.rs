@@ -66,6 +66,17 @@ impl<A: Address> Side<A> {
         after.checked_sub(1).and_then(|at| self.ranges.values.get(at)).copied().unwrap_or(0)
     }
 
+    /// Puts the ranges of some cells in place of those that lie in `first..=last`.
+    pub(super) fn replace(&mut self, first: A, last: A, cells: &[(A, u32)]) {
+        let from = self.ranges.starts.partition_point(|start| *start < first);
+        let to = self.ranges.starts.partition_point(|start| *start <= last);
+        if from == to && cells.is_empty() {
+            return;
+        }
+        self.ranges.starts.splice(from..to, cells.iter().map(|(start, _)| *start));
+        self.ranges.values.splice(from..to, cells.iter().map(|(_, stored)| *stored));
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.ranges.bytes()
     }

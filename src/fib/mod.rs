@@ -17,6 +17,7 @@ mod layered;
 mod layout;
 mod leaf;
 mod lookup;
+mod rib;
 mod sorted;
 mod sweep;
 #[cfg(test)]
@@ -32,6 +33,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub(crate) use layered::Layered;
 pub(crate) use layout::Shape;
 use layout::{Layout4, Layout6};
+pub use rib::Rib;
 use sweep::{Ranges, Sweep};
 
 /// Why a table was not compiled.

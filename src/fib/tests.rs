@@ -75,6 +75,16 @@ fn check(mut routes: Vec<(IpNet, u32)>, more: &[IpAddr]) {
             fib.longest_match_many_v4(&v4, &mut found);
             let single = v4.iter().map(|a| fib.longest_match_v4(*a).unwrap_or(Fib::NONE));
             assert!(single.eq(found), "{shape:?} {keep}: an IPv4 batch differs");
+            let mut twin = vec![7; v4.len()];
+            dispatch::plain4(&fib.inner.v4, &v4, &mut twin, fib.inner.mask);
+            let mut found = vec![7; v4.len()];
+            fib.longest_match_many_v4(&v4, &mut found);
+            assert_eq!(found, twin, "{shape:?} {keep}: instructions make a difference");
+            let mut twin = vec![7; v6.len()];
+            dispatch::plain6(&fib.inner.v6, &v6, &mut twin, fib.inner.mask);
+            let mut found = vec![7; v6.len()];
+            fib.longest_match_many_v6(&v6, &mut found);
+            assert_eq!(found, twin, "{shape:?} {keep}: instructions make a difference");
             let mut found = vec![7; v6.len()];
             fib.longest_match_many_v6(&v6, &mut found);
             let single = v6.iter().map(|a| fib.longest_match_v6(*a).unwrap_or(Fib::NONE));
@@ -250,4 +260,61 @@ fn sizes_are_what_was_meant() {
     });
     let fib = Fib::by_route(v6).unwrap();
     assert!(fib.memory() <= 24_000, "{}", fib.memory());
+}
+
+/// Every route and every edge of a table that changed, against one compiled from what there is.
+fn follows(rib: &Rib, more: &[(IpNet, u32)]) {
+    let routes: Vec<_> = rib.iter().collect();
+    let positions = routes.iter().zip(0..).map(|((prefix, _), at)| (*prefix, at));
+    let fresh = Fib::by_route(positions).unwrap();
+    assert_eq!(rib.len(), fresh.len());
+    for address in edges(&routes).into_iter().chain(edges(more)) {
+        let expected = fresh.longest_match(address).map(|at| routes[at as usize].1);
+        assert_eq!(rib.longest_match(address), expected, "{address}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_changes_is_what_is_compiled_anew(
+        start in prop::collection::vec(route(), 0..40),
+        changes in prop::collection::vec((route(), any::<bool>()), 0..60),
+    ) {
+        let mut rib = Rib::from_routes(start.iter().copied()).unwrap();
+        follows(&rib, &start);
+        let all: Vec<_> = start.iter().copied().chain(changes.iter().map(|(route, _)| *route)).collect();
+        for ((prefix, handle), announce) in changes {
+            rib.update([(prefix, announce.then_some(handle))]).unwrap();
+            prop_assert_eq!(rib.get(&prefix), announce.then_some(handle));
+        }
+        follows(&rib, &all);
+    }
+}
+
+#[test]
+fn words_are_mended() {
+    // Enough ranges for words, by every other /24 of 64 /10s' worth of space.
+    let nets =
+        (0..150_000_u32).map(|i| Ipv4Net::new(Ipv4Addr::from_bits(0x0100_0000 + (i << 9)), 24).unwrap());
+    let mut rib = Rib::from_routes(nets.map(|net| (IpNet::V4(net), net.network().to_bits()))).unwrap();
+    assert!(matches!(rib.fib.inner.v4, Layout4::Words32(_)));
+    let mut random = 1_u32;
+    let mut touched = Vec::new();
+    for step in 0..400 {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let length = [8, 17, 18, 20, 23, 24, 26, 32][step % 8];
+        let address = Ipv4Addr::from_bits(0x0100_0000 + (random >> 7));
+        let net = IpNet::V4(Ipv4Net::new(address, length).unwrap());
+        rib.update([(net, (step % 3 != 0).then_some(random))]).unwrap();
+        touched.push((net, 0));
+        if step % 5 == 0 {
+            // What is taken back again.
+            let back = touched[touched.len() / 2].0;
+            rib.update([(back, None)]).unwrap();
+        }
+    }
+    assert!(matches!(rib.fib.inner.v4, Layout4::Words32(_)));
+    follows(&rib, &touched);
 }

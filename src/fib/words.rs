@@ -4,7 +4,7 @@
 //! A /24 with longer routes inside has an escape for its leaf and its ranges in the side list.
 
 use super::FibError;
-use super::leaf::{Leaf, Side, index};
+use super::leaf::{Leaf, Side, index, narrow};
 use super::lookup::{LANES, Lookup};
 use super::sweep::Ranges;
 
@@ -37,6 +37,8 @@ pub(super) struct Words<T> {
     words: Vec<Word>,
     leaves: Vec<T>,
     side: Side<u32>,
+    /// Leaves when it was compiled: what comes later is in place of some of them.
+    compiled: usize,
 }
 
 /// The leaves of one word while it is put together.
@@ -119,6 +121,7 @@ impl<T: Leaf> Words<T> {
             words: Vec::with_capacity(WORDS),
             leaves: Vec::with_capacity(ranges.len() + ranges.len() / 64),
             side: Side::default(),
+            compiled: 0,
         };
         let mut current = 0;
         let mut at = 0;
@@ -146,7 +149,34 @@ impl<T: Leaf> Words<T> {
         }
         table.leaves.shrink_to_fit();
         table.side.finish();
+        table.compiled = table.leaves.len();
         Ok(table)
+    }
+
+    /// Makes one word anew from its ranges; those before and behind it do not count. Its leaves go to the end, since
+    /// neighbours may share the old ones.
+    pub(super) fn replace(&mut self, word: u32, ranges: &Ranges<u32>) -> Result<(), FibError> {
+        let first = word << 14;
+        let last = first | 0x3fff;
+        // What begins with the word or before it, then what begins inside.
+        let from = ranges.starts.partition_point(|start| *start <= first);
+        let to = ranges.starts.partition_point(|start| *start <= last);
+        let before = from.checked_sub(1).and_then(|at| ranges.values.get(at)).copied().unwrap_or(0);
+        let mut cells = Vec::new();
+        let fine = |start, value| cells.push((start, value));
+        let (draft, _) = draft(&ranges.starts[from..to], &ranges.values[from..to], before, narrow, fine)?;
+        let place = index(self.leaves.len())?;
+        self.leaves.extend_from_slice(draft.leaves());
+        if let Some(at) = self.words.get_mut(word as usize) {
+            *at = Word::new(draft.bits, place);
+        }
+        self.side.replace(first, last, &cells);
+        Ok(())
+    }
+
+    /// Whether half as many leaves were added as there were, or the side list has grown long: time to compile anew.
+    pub(super) fn is_worn(&self) -> bool {
+        self.leaves.len() > self.compiled + self.compiled / 2 || self.side.len() > self.compiled / 8
     }
 
     /// Adds a word; its first leaf is the last one there is where they are the same.

@@ -37,6 +37,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("document", document),
     ("routing_policy", routing_policy),
     ("resolve_structured", resolve_structured),
+    ("fib", fib),
     #[cfg(feature = "mrt")]
     ("mrt", mrt),
 ];
@@ -196,6 +197,61 @@ pub fn resolve_structured(bytes: &[u8]) {
     let (Ok(network), Ok(changes)) = (Network::build(&topology), changes) else { return };
     if let Ok(changed) = network.apply(&changes) {
         ask(changed.topology());
+    }
+}
+
+/// Bytes as routes, 18 each: family and handle, length, address. Every layout is asked at the edges of each route and
+/// compared with a linear scan; so is a table that took the routes one after the other.
+pub fn fib(bytes: &[u8]) {
+    use crate::fib::{Fib, Rib, Shape};
+    const MAX_ROUTES: usize = 64;
+    let mut routes: Vec<(IpNet, u32)> = Vec::new();
+    for route in bytes.as_chunks::<18>().0.iter().take(MAX_ROUTES) {
+        let [kind, length, address @ ..] = *route;
+        let wide = u128::from_be_bytes(address);
+        let net = if kind & 1 == 0 {
+            let narrow = u32::try_from(wide >> 96).unwrap_or_default();
+            IpNet::new(IpAddr::V4(narrow.into()), length % 33)
+        } else {
+            IpNet::new(IpAddr::V6(wide.into()), length % 129)
+        };
+        let Ok(net) = net else { continue };
+        routes.push((net, u32::from(kind >> 1)));
+    }
+    let mut rib = Rib::new();
+    for (net, handle) in &routes {
+        assert_eq!(rib.update([(*net, Some(*handle))]), Ok(()), "a route is refused");
+    }
+    routes.sort_by_key(|(net, _)| net.trunc());
+    let ends = |(net, _): &(IpNet, u32)| [net.network(), net.addr(), net.broadcast()];
+    let addresses: Vec<IpAddr> = routes.iter().flat_map(ends).collect();
+    for shape in [Shape::Fit, Shape::Large, Shape::Small, Shape::Exact] {
+        // Three megabytes for each input are too many for most of them.
+        if shape == Shape::Large && bytes.len() % 8 != 0 {
+            continue;
+        }
+        for keep in [true, false] {
+            let Ok(fib) = Fib::compile(routes.iter().copied(), keep, shape) else {
+                unreachable!("sorted routes with small handles are refused")
+            };
+            let mut batch = vec![0; addresses.len()];
+            fib.longest_match_many(&addresses, &mut batch);
+            for (address, found) in addresses.iter().zip(batch) {
+                let holding = routes.iter().filter(|(net, _)| net.contains(address));
+                let longest = holding.max_by_key(|(net, _)| net.prefix_len()).map(|(_, handle)| *handle);
+                assert_eq!(fib.longest_match(*address), longest, "{address} in {shape:?}");
+                assert_eq!(found, longest.unwrap_or(Fib::NONE), "{address} in a batch in {shape:?}");
+            }
+        }
+    }
+    for address in &addresses {
+        let last =
+            routes.iter().filter(|(net, _)| net.contains(address)).map(|(net, _)| net.prefix_len()).max();
+        assert_eq!(
+            rib.longest_match(*address).is_some(),
+            last.is_some(),
+            "{address} in a table that changed"
+        );
     }
 }
 

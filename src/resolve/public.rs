@@ -130,6 +130,11 @@ impl PublicEdge {
         &self.tags
     }
 
+    /// Prefixes that customers announce on Microsoft and on public peering.
+    pub(crate) fn customers(&self, plane: &ControlPlane) -> Vec<IpNet> {
+        plane.microsoft_peering.iter().chain(&self.public_peering).map(|known| known.prefix).collect()
+    }
+
     /// What else is tested of a public address: customers' prefixes, and addresses of Azure's resources.
     pub(crate) fn prefixes(&self) -> Vec<IpNet> {
         let customers = self.public_peering.iter().map(|known| known.prefix);

@@ -1,5 +1,6 @@
 //! What learned routes decide for an address, asked of everything that forwards by them.
 
+use std::collections::BTreeSet;
 use std::hash::Hash;
 use std::net::IpAddr;
 
@@ -12,6 +13,7 @@ use super::cuts::Cuts;
 use super::sweep::NOTHING;
 use crate::control_plane::{ApplianceWay, ExitKind, RouterIx, Step, Via, by_connection};
 use crate::model::{LinkRole, PeeringType};
+use crate::prefix_table::PrefixTable;
 use crate::rule::Rule;
 
 /// More views of routers than this are not asked one by one: such a network is not cut into classes.
@@ -45,6 +47,14 @@ pub(in super::super) struct Judge<'n> {
     /// Routers, each with a tenant whose packets it may see.
     views: Vec<(RouterIx, Option<String>)>,
     appliances: Vec<usize>,
+    /// Customers' prefixes at Microsoft's public edge.
+    edge: PrefixTable<()>,
+    /// Circuits are joined with each other, by Global Reach or through hubs: any of them may lead on to any other.
+    joined: bool,
+    /// The links that gateway routes lead over for the address that is asked.
+    used: BTreeSet<(usize, LinkRole)>,
+    /// Answers that packets for the address do not meet.
+    aside: Vec<u32>,
     decided: IndexSet<Decided, FxBuildHasher>,
     answers: IndexSet<Box<[u32]>, FxBuildHasher>,
 }
@@ -77,17 +87,30 @@ impl<'n> Judge<'n> {
             cuts,
             views,
             appliances: appliances.collect(),
+            edge: world.edge.customers(world.plane).into_iter().map(|prefix| (prefix, ())).collect(),
+            joined: !document.virtual_hubs.is_empty()
+                || document.express_route_circuits.iter().any(|circuit| !circuit.global_reach.is_empty()),
+            used: BTreeSet::new(),
+            aside: Vec::new(),
             decided: IndexSet::default(),
             answers: IndexSet::default(),
         })
     }
 
-    /// The number of all that is decided for an address.
-    pub(super) fn ask(&mut self, address: IpAddr) -> u32 {
+    /// Asks everything about an address. Two numbers: of all answers, which longer prefixes inside may fall back to, and
+    /// of those that packets for this address meet.
+    pub(super) fn ask(&mut self, address: IpAddr) -> (u32, u32) {
         let mut answer: Vec<u32> = Vec::new();
+        self.used.clear();
         self.gateways(address, &mut answer);
         self.outside(address, &mut answer);
         self.hubs(address, &mut answer);
+        let mut all = answer.clone();
+        all.append(&mut self.aside);
+        (self.number(all), self.number(answer))
+    }
+
+    fn number(&mut self, answer: Vec<u32>) -> u32 {
         u32::try_from(self.answers.insert_full(answer.into_boxed_slice()).0).unwrap_or(u32::MAX)
     }
 
@@ -114,6 +137,12 @@ impl<'n> Judge<'n> {
                 (!members.is_empty()).then(|| Decided::Gateway(members, printed.0, printed.1, printed.2))
             };
             let found = table.by_prefix.longest_match(address);
+            let members = found.iter().flat_map(|(_, group)| &table.groups[**group as usize].members);
+            for offer in members.map(|o| &domain.offers[*o]) {
+                if let Via::ExpressRoute { circuit: Some(circuit), links, .. } = offer.via {
+                    self.used.extend(links.roles().map(|link| (circuit, link)));
+                }
+            }
             let around = found.map_or(NOTHING, |(prefix, _)| self.around(&prefix));
             self.note(found.and_then(|(prefix, group)| row(prefix, *group, &|_| true)), into);
             into.push(around);
@@ -144,18 +173,28 @@ impl<'n> Judge<'n> {
                 on_premises.route(&[*router], tenant.as_deref(), address).into_iter().map(onward).collect();
             self.note(Some(Decided::Steps(steps)), into);
         }
+        let private = PeeringType::AzurePrivatePeering;
+        let at_edge = self.edge.longest_match(address).is_some();
         for (c, circuit) in document.express_route_circuits.iter().enumerate() {
-            for peering in circuit.peerings.iter().map(|peering| peering.peering_type) {
+            for link in LinkRole::BOTH {
+                let entry = on_premises.circuit_entry((c, &circuit.id), private, link, address);
+                // Where nothing leads over a link, packets do not meet who answers there.
+                let met = self.joined || self.used.contains(&(c, link));
+                let mut aside = std::mem::take(&mut self.aside);
+                if met {
+                    self.note(Some(Decided::Entry(entry)), into);
+                } else {
+                    self.note(Some(Decided::Entry(entry)), &mut aside);
+                    into.push(NOTHING);
+                }
+                self.aside = aside;
+            }
+            let public = [PeeringType::MicrosoftPeering, PeeringType::AzurePublicPeering];
+            for peering in public.into_iter().filter(|_| at_edge) {
                 for link in LinkRole::BOTH {
                     let entry = on_premises.circuit_entry((c, &circuit.id), peering, link, address);
                     self.note(Some(Decided::Entry(entry)), into);
                 }
-            }
-            // Global Reach leads to a circuit by private peering, whatever is declared of it.
-            for link in LinkRole::BOTH {
-                let private = PeeringType::AzurePrivatePeering;
-                let entry = on_premises.circuit_entry((c, &circuit.id), private, link, address);
-                self.note(Some(Decided::Entry(entry)), into);
             }
         }
         for (n, connection) in document.connections.iter().enumerate() {

@@ -253,8 +253,8 @@ struct Chains<'j, 'n> {
     judge: &'j mut Judge<'n>,
     v4: bool,
     numbers: FxHashMap<(Around, u32), u32>,
-    /// By number of a chain.
-    answers: FxHashMap<u32, u32>,
+    /// By number of a chain: all answers, and what of them is met there.
+    answers: FxHashMap<u32, (u32, u32)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -266,13 +266,12 @@ enum Around {
 
 impl Open for Chains<'_, '_> {
     fn open(&mut self, around: u32, value: u32) -> u32 {
-        let around =
-            self.answers.get(&around).map_or(Around::Chain(around), |answer| Around::Answer(*answer));
+        let around = self.answers.get(&around).map_or(Around::Chain(around), |(all, _)| Around::Answer(*all));
         let next = u32::try_from(self.numbers.len()).unwrap_or(NOTHING - 1);
         *self.numbers.entry((around, value)).or_insert(next)
     }
 
     fn say(&mut self, chain: u32, start: u128) -> u32 {
-        *self.answers.entry(chain).or_insert_with(|| self.judge.ask(address(start, self.v4)))
+        self.answers.entry(chain).or_insert_with(|| self.judge.ask(address(start, self.v4))).1
     }
 }

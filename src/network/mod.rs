@@ -20,10 +20,10 @@ use crate::model::{
     TopologyError,
 };
 use crate::resolve::{
-    Answer, Answers, Classes, Compiled, Explanation, Flow, FlowKey, Header, Hosts, Leg, MatchedRoute,
-    NextHop, Pair, PathId, Place, Position, Propagation, PublicEdge, Question, ResolveError, Resolved,
-    Source, Start, TableDecision, Tunnel, Underlay, Underlays, World, hub_effective_routes, is_platform_host,
-    pair, underlay, walk,
+    Answer, Answers, Classes, Compiled, Explanation, Flow, FlowKey, Hosts, Leg, MatchedRoute, NextHop, Pair,
+    PathId, Place, Position, Propagation, PublicEdge, Question, ResolveError, Resolved, Source, Start,
+    TableDecision, Tunnel, Underlay, Underlays, World, hub_effective_routes, is_platform_host, pair,
+    underlay, walk,
 };
 use crate::selection::{EffectiveRoutes, Handle, Selection, View};
 use failures::Failed;
@@ -187,6 +187,7 @@ impl Network {
     ///
     /// # Errors
     /// An unknown or ambiguous source. What becomes of the packet is never an error.
+    #[inline]
     pub fn resolve(
         &self,
         source: impl Into<Source>,
@@ -203,6 +204,7 @@ impl Network {
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve).
+    #[inline]
     pub fn resolve_leg(
         &self,
         source: impl Into<Source>,
@@ -211,17 +213,31 @@ impl Network {
     ) -> Result<Resolved<'_>, ResolveError> {
         let source = source.into();
         let inner = &*self.inner;
+        // What was asked before, by position or address: one look-up (two by address) and one read.
+        if let Some(Some(compiled)) = inner.compiled.get()
+            && let Some((position, from)) = compiled.positions().at_once(&source, destination)
+            && let Some(path) = compiled.known(position, destination, leg)
+        {
+            return Ok(Resolved::new(inner, path, (position, from), destination, leg));
+        }
+        self.resolve_first(source, destination, leg)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn resolve_first(
+        &self,
+        source: Source,
+        destination: IpAddr,
+        leg: Leg,
+    ) -> Result<Resolved<'_>, ResolveError> {
+        let inner = &*self.inner;
         if let Some(compiled) = inner.compiled() {
             let found = compiled.positions().locate(&inner.topology, &inner.hosts, &source, destination);
             let found = found.map_err(|error| self.or_failed(error, &source, destination))?;
             if let Some((position, address)) = found {
-                let path = compiled.resolve(inner, position, address, destination, leg);
-                return Ok(Resolved::new(
-                    inner,
-                    (path, position),
-                    Header { source: address, destination },
-                    leg,
-                ));
+                let path = compiled.resolve(&inner.world(), position, address, destination, leg);
+                return Ok(Resolved::new(inner, path, (position, Some(address)), destination, leg));
             }
         }
         let question = self.locate(&source, destination, leg)?;

@@ -421,6 +421,7 @@ impl Azure<'_> {
                 id: id.clone(),
                 a: SessionEnd {
                     export_policies: vec![super::policies::TO_GATEWAY.to_owned()],
+                    weight: Some(super::policies::USUAL_WEIGHT),
                     ..accepting(&edge)
                 },
                 b: SessionEnd {

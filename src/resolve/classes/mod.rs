@@ -170,24 +170,20 @@ impl<A: Copy + Into<u128> + TryFrom<u128>> Side<A> {
             .into_iter()
             .map(|table| -> Box<dyn Iterator<Item = (IpNet, u32)>> { Box::new(table.filter(family)) });
         let learned = Together::new(learned.collect(), cuts);
-        layers.push(Box::new(Sweep::new(learned, v4, Chains::default())));
-        let asked = layers.len() - 1;
+        layers.push(Box::new(Sweep::new(
+            learned,
+            v4,
+            Chains { judge, v4, numbers: FxHashMap::default(), answers: FxHashMap::default() },
+        )));
         let mut abreast = Abreast::new(layers);
-        // By the chain of learned prefixes: what is decided there.
-        let mut decided: FxHashMap<u32, u32> = FxHashMap::default();
         let mut known: FxHashMap<Box<[u32]>, u32> = FxHashMap::default();
         let mut side = Self { starts: Vec::new(), classes: Vec::new() };
-        let mut said = Vec::new();
-        while let Some((start, layers)) = abreast.advance() {
-            said.clear();
-            said.extend_from_slice(layers);
-            let chain = said[asked];
-            said[asked] = *decided.entry(chain).or_insert_with(|| judge.ask(address(start, v4)));
-            let class = match known.get(&said[..]) {
+        while let Some((start, said)) = abreast.advance() {
+            let class = match known.get(said) {
                 Some(class) => *class,
                 None => {
                     let class = u32::try_from(first.len()).unwrap_or(u32::MAX);
-                    known.insert(said.clone().into_boxed_slice(), class);
+                    known.insert(said.into(), class);
                     first.push(address(start, v4));
                     class
                 }
@@ -248,15 +244,35 @@ impl Iterator for Together<'_> {
     }
 }
 
-/// Numbers chains of nested prefixes by what is said of each of them.
-#[derive(Default)]
-struct Chains {
-    numbers: FxHashMap<(u32, u32), u32>,
+/// What is decided inside nested prefixes. It is asked once for each chain of them: by what is said of the innermost one
+/// and what is decided around it, where that was asked already.
+///
+/// That is enough, because a step that finds nothing to its taste at a prefix goes on to the ones around it, and how much
+/// farther it looks (to hosts that are connected there) hangs on declared prefixes, which are part of what is said.
+struct Chains<'j, 'n> {
+    judge: &'j mut Judge<'n>,
+    v4: bool,
+    numbers: FxHashMap<(Around, u32), u32>,
+    /// By number of a chain.
+    answers: FxHashMap<u32, u32>,
 }
 
-impl Open for Chains {
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Around {
+    Answer(u32),
+    /// No address of its own has been asked yet.
+    Chain(u32),
+}
+
+impl Open for Chains<'_, '_> {
     fn open(&mut self, around: u32, value: u32) -> u32 {
+        let around =
+            self.answers.get(&around).map_or(Around::Chain(around), |answer| Around::Answer(*answer));
         let next = u32::try_from(self.numbers.len()).unwrap_or(NOTHING - 1);
         *self.numbers.entry((around, value)).or_insert(next)
+    }
+
+    fn say(&mut self, chain: u32, start: u128) -> u32 {
+        *self.answers.entry(chain).or_insert_with(|| self.judge.ask(address(start, self.v4)))
     }
 }

@@ -35,6 +35,9 @@ pub(super) fn address(number: u128, v4: bool) -> IpAddr {
 pub(super) trait Open {
     /// A value that a prefix brings, given the one around it.
     fn open(&mut self, around: u32, value: u32) -> u32;
+
+    /// What is said of a run that starts at this address, inside this value.
+    fn say(&mut self, value: u32, start: u128) -> u32;
 }
 
 /// The prefix's own value counts, whatever is around it: longest-prefix match.
@@ -42,6 +45,10 @@ pub(super) struct Longest;
 
 impl Open for Longest {
     fn open(&mut self, _around: u32, value: u32) -> u32 {
+        value
+    }
+
+    fn say(&mut self, value: u32, _start: u128) -> u32 {
         value
     }
 }
@@ -80,7 +87,7 @@ impl<I: Iterator<Item = (IpNet, u32)>, O: Open> Iterator for Sweep<I, O> {
         let before_next = self.prefixes.peek().map_or(self.last, |(prefix, _)| span(prefix).0 - 1);
         let end = ends.min(before_next);
         self.at = (end < self.last).then(|| end + 1);
-        Some((at, value))
+        Some((at, self.opener.say(value, at)))
     }
 }
 

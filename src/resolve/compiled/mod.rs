@@ -57,28 +57,31 @@ impl Compiled {
 
     /// The path of a row to a class, if it was computed before. Neither locks nor allocates.
     #[inline]
-    fn known(&self, row: u32, leg: Leg, class: u32) -> Option<u32> {
+    fn read(&self, row: u32, leg: Leg, class: u32) -> Option<u32> {
         let cells = self.rows.get(row as usize * 2 + usize::from(leg == Leg::Reply))?.get()?;
         cells.get(class as usize)?.load(Ordering::Acquire).checked_sub(1)
     }
 
-    /// The path from a position, sending from an address of its own, to an address: one look-up and one read, once it is
-    /// known.
+    /// The path from a position to an address, if it was computed before: one look-up and one read.
     #[inline]
+    pub(crate) fn known(&self, position: Position, destination: IpAddr, leg: Leg) -> Option<u32> {
+        let row = self.positions.row(position, destination.is_ipv4());
+        self.read(row, leg, self.classes.class_of(destination).0)
+    }
+
+    /// The path from a position, sending from an address of its own, to an address.
     pub(crate) fn resolve(
         &self,
-        network: &dyn Answers,
+        world: &World<'_>,
         position: Position,
         source: IpAddr,
         destination: IpAddr,
         leg: Leg,
     ) -> u32 {
-        let row = self.positions.row(position, destination.is_ipv4());
-        let class = self.classes.class_of(destination).0;
-        match self.known(row, leg, class) {
-            Some(path) => path,
-            None => self.fill(&network.world(), position, (row, class), source, destination, leg),
-        }
+        let cell =
+            (self.positions.row(position, destination.is_ipv4()), self.classes.class_of(destination).0);
+        let known = self.read(cell.0, leg, cell.1);
+        known.unwrap_or_else(|| self.fill(world, position, cell, source, destination, leg))
     }
 
     /// The paths of packets that open flows, a part at a time: look-ups in one family overlap.
@@ -102,7 +105,7 @@ impl Compiled {
                 let v4 = destination.is_ipv4();
                 let class = if v4 { class } else { self.classes.class_of(*destination).0 };
                 let row = self.positions.row(*position, v4);
-                *path = PathId(match self.known(row, Leg::Initiate, class) {
+                *path = PathId(match self.read(row, Leg::Initiate, class) {
                     Some(path) => path,
                     None => {
                         let source = self.positions.source_towards(*position, *destination)?;

@@ -212,6 +212,7 @@ impl Positions {
     }
 
     /// The position that an address starts at: one look-up.
+    #[inline]
     pub(crate) fn of_address(&self, address: IpAddr) -> Option<Position> {
         self.by_address.as_ref()?.longest_match(address).map(Position)
     }
@@ -219,6 +220,19 @@ impl Positions {
     /// The position of a start.
     pub(crate) fn of_start(&self, start: &Start) -> Option<Position> {
         self.by_start.get(start).map(|at| Position(*at))
+    }
+
+    /// The position of a source that takes no search, and the address it sends from where that was asked for. None where
+    /// it has to be [located](Self::locate).
+    #[inline]
+    pub(crate) fn at_once(&self, source: &Source, destination: IpAddr) -> Option<(Position, Option<IpAddr>)> {
+        match source {
+            Source::Known(position) => Some((*position, None)),
+            Source::Address(address) if address.is_ipv4() == destination.is_ipv4() => {
+                Some((self.of_address(*address)?, Some(*address)))
+            }
+            _ => None,
+        }
     }
 
     /// The position of a source, and the address it sends from.

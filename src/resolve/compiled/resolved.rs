@@ -37,28 +37,32 @@ pub struct Resolved<'n> {
     network: &'n dyn Answers,
     /// The path; none where the question had to be walked for itself.
     path: Option<PathId>,
+    /// Where it starts, and the address it was asked for; none is the position's own.
     position: Option<Position>,
-    header: Header,
+    source: Option<IpAddr>,
+    destination: IpAddr,
     leg: Leg,
     full: OnceLock<Box<Answer>>,
 }
 
 impl<'n> Resolved<'n> {
+    #[inline]
     pub(crate) fn new(
         network: &'n dyn Answers,
-        (path, position): (u32, Position),
-        header: Header,
+        path: u32,
+        (position, source): (Position, Option<IpAddr>),
+        destination: IpAddr,
         leg: Leg,
     ) -> Self {
         let (path, position) = (Some(PathId(path)), Some(position));
-        Self { network, path, position, header, leg, full: OnceLock::new() }
+        Self { network, path, position, source, destination, leg, full: OnceLock::new() }
     }
 
     /// An answer that was walked for itself.
     pub(crate) fn walked(network: &'n dyn Answers, answer: Answer) -> Self {
-        let (header, leg) = (answer.header, answer.leg);
+        let (Header { source, destination }, leg) = (answer.header, answer.leg);
         let full = OnceLock::from(Box::new(answer));
-        Self { network, path: None, position: None, header, leg, full }
+        Self { network, path: None, position: None, source: Some(source), destination, leg, full }
     }
 
     /// The path that it takes, which other questions may share. `None` where the question had to be walked for itself: a
@@ -69,7 +73,13 @@ impl<'n> Resolved<'n> {
 
     /// The packet as it starts.
     pub fn header(&self) -> Header {
-        self.header
+        let own = || {
+            let positions = self.network.compiled()?.positions();
+            positions.source(self.position?, self.destination.is_ipv4())
+        };
+        // A position without an address of the family has no path.
+        let source = self.source.or_else(own).unwrap_or(self.destination);
+        Header { source, destination: self.destination }
     }
 
     /// The answer in full.
@@ -87,15 +97,16 @@ impl<'n> Resolved<'n> {
 
     fn expand(&self) -> Answer {
         let world = self.network.world();
+        let header = self.header();
         let mut nodes = Vec::new();
         if let (Some(compiled), Some(PathId(path)), Some(position)) =
             (self.network.compiled(), self.path, self.position)
         {
             let start = compiled.positions.start(position);
             let stored = compiled.stored(path).nodes.iter().filter_map(|node| compiled.paths.node(*node));
-            nodes.extend(stored.map(|stored| node(&world, stored, start, self.header)));
+            nodes.extend(stored.map(|stored| node(&world, stored, start, header)));
         }
-        Answer::of(&world, nodes, self.header, self.leg, NsgStatus::NotEvaluated)
+        Answer::of(&world, nodes, header, self.leg, NsgStatus::NotEvaluated)
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use azroute::Network;
 use azroute::model::{Document, ResourceId, Topology};
-use azroute::resolve::{Leg, Source};
+use azroute::resolve::{Class, Leg, PathId, Position, ResolveError, Resolved, Source};
 use azroute::testing::strategies;
 use ipnet::IpNet;
 use proptest::prelude::*;
@@ -126,6 +126,65 @@ proptest! {
         let v4: u64 = all.iter().filter(|p| p.addr().is_ipv4()).map(|p| 1_u64 << (32 - p.prefix_len())).sum();
         prop_assert_eq!(v4, 1 << 32);
     }
+}
+
+/// A hub and four spokes, and every pair of a position and an address of a class that has an answer.
+fn small() -> (Network, Vec<(Position, IpAddr)>) {
+    use azroute::testing::generate::{self, HubAndSpoke};
+    let design = HubAndSpoke { spokes: 4, learned_routes: 60, vpn_sites: 2, ..HubAndSpoke::default() };
+    let topology = Topology::new(generate::hub_and_spoke(&design).unwrap()).unwrap();
+    let network = Network::build(&topology).unwrap();
+    let classes = network.classes().unwrap();
+    let addresses: Vec<IpAddr> = classes.iter().filter_map(|class| classes.first_address(class)).collect();
+    let pairs = network.positions().flat_map(|p| addresses.iter().map(move |a| (p, *a)));
+    let pairs = pairs.filter(|(p, a)| network.resolve(*p, *a).is_ok()).collect();
+    (network, pairs)
+}
+
+#[test]
+fn what_was_asked_before_is_answered_without_allocation() {
+    let (network, pairs) = small();
+    assert!(pairs.len() > 500, "{}", pairs.len());
+    let sources: Vec<(IpAddr, IpAddr)> =
+        pairs.iter().map(|(p, a)| (network.resolve(*p, *a).unwrap().header().source, *a)).collect();
+    let mut paths = vec![network.resolve(pairs[0].0, pairs[0].1).unwrap().path_id().unwrap(); pairs.len()];
+    let by_address = || {
+        sources.iter().filter(|(s, a)| network.resolve(*s, *a).is_ok_and(|r| r.path_id().is_some())).count()
+    };
+    let first = by_address();
+    let counted = allocation_counter::measure(|| {
+        for (position, address) in &pairs {
+            assert!(network.resolve(*position, *address).unwrap().path_id().is_some());
+        }
+        network.resolve_batch(&pairs, &mut paths).unwrap();
+        // Addresses of routers and shared ones may have to be searched; those of hosts are not.
+        let hosts = sources.iter().filter(|(s, _)| s.to_string().starts_with("10."));
+        for (source, address) in hosts {
+            assert!(network.resolve(*source, *address).unwrap().path_id().is_some());
+        }
+    });
+    assert_eq!(counted.count_total, 0);
+    assert!(first > pairs.len() / 2);
+    for ((position, address), path) in pairs.iter().zip(&paths) {
+        assert_eq!(network.resolve(*position, *address).unwrap().path_id(), Some(*path));
+    }
+}
+
+#[test]
+fn handles_and_answers_are_small() {
+    assert_eq!(size_of::<Position>(), 4);
+    assert_eq!(size_of::<PathId>(), 4);
+    assert_eq!(size_of::<Class>(), 4);
+    assert!(size_of::<Resolved<'_>>() <= 96, "{}", size_of::<Resolved<'_>>());
+}
+
+#[test]
+fn a_batch_names_the_position_that_cannot_be_asked() {
+    let (network, pairs) = small();
+    let mut paths = vec![network.resolve(pairs[0].0, pairs[0].1).unwrap().path_id().unwrap(); 2];
+    let packets = [pairs[0], (pairs[0].0, "2001:db8::1".parse().unwrap())];
+    let error = network.resolve_batch(&packets, &mut paths).unwrap_err();
+    assert!(matches!(error, ResolveError::NoAddress { .. }), "{error}");
 }
 
 #[test]

@@ -16,7 +16,8 @@ use std::time::Instant;
 
 use allocation_counter::{AllocationInfo, measure};
 use azroute::Network;
-use azroute::model::{Document, Limits, ResourceId, RouteSource, Topology};
+use azroute::model::bgp::{BgpSession, BgpSpeaker, Origination};
+use azroute::model::{Asn, Change, Document, Limits, ResourceId, RouteSource, Topology};
 use azroute::resolve::NextHop;
 use azroute::testing::generate::{self, Announced, HubAndSpoke, Random};
 use ipnet::{IpNet, Ipv4Net};
@@ -152,4 +153,45 @@ fn main() {
             row(1_000, full.len(), circuits, &full, announced);
         }
     }
+    if wanted("change") {
+        change(&full);
+    }
+}
+
+/// One prefix more and one less, announced by a router beside the whole table, until the next hop follows.
+fn change(table: &[(IpNet, u32)]) {
+    let mut document = design(1_000, 3, table, Announced::Alike);
+    let site = document.on_premises_sites.last().unwrap().id.clone();
+    let circuit = document.express_route_circuits.last().unwrap().id.clone();
+    let speaker = ResourceId::new("edge");
+    document.bgp_speakers.push(BgpSpeaker {
+        id: speaker.clone(),
+        asn: Asn(65_001),
+        router: Some(site),
+        ..BgpSpeaker::default()
+    });
+    let end = format!("{circuit}/peerings/AzurePrivatePeering/links/primary");
+    document.bgp_sessions.push(BgpSession::new("edge-primary", speaker.clone(), end));
+    let before = Network::build(&Topology::new(document).unwrap()).unwrap();
+    let (subnet, rows) = check(&before, table);
+    assert_eq!(rows, table.len(), "learned rows");
+    // A piece of a documentation range, so that no table has it.
+    let prefix: IpNet = "203.0.113.128/25".parse().unwrap();
+    let origination = Origination { prefixes: vec![prefix], ..Origination::default() };
+    let announce = Change::Announce { speaker: speaker.clone(), origination };
+    let withdraw = Change::Withdraw { speaker, prefixes: vec![prefix] };
+    let matched = |network: &Network| match network.next_hop(&subnet, prefix.network()).unwrap() {
+        NextHop::Route(found) => Some(found.route.prefix),
+        _ => None,
+    };
+    let (announced, bytes, more) = counted(|| before.apply(&[announce]).unwrap());
+    assert_eq!(matched(&announced), Some(prefix));
+    let (withdrawn, _, less) = counted(|| announced.apply(&[withdraw]).unwrap());
+    assert_eq!(matched(&withdrawn), matched(&before));
+    println!(
+        "\nOne prefix announced: {:.0} ms, {} MiB more; withdrawn: {:.0} ms.",
+        more * 1e3,
+        mib(bytes.bytes_current),
+        less * 1e3
+    );
 }

@@ -135,9 +135,9 @@ impl Network {
     /// there.
     ///
     /// Changes that all are of what BGP speakers announce ([`Change::Announce`], [`Change::Withdraw`]) are told to BGP as
-    /// it stands: it converges the prefixes they name and no other. The document and the list of learned prefixes are
-    /// copied, and what gateways offer is gathered anew, so that the cost is still in proportion to the tables that they
-    /// learn, at a fraction of a build; networks, their own routes and the owners of addresses are shared.
+    /// it stands: it converges the prefixes they name and no other. Networks, their own routes and the owners of addresses
+    /// are shared. The document is copied, and what gateways offer and sites say is gathered anew, so that the cost still
+    /// grows with the tables that are learned.
     ///
     /// # Errors
     /// A change that names what is not there, or a result that cannot be right.

@@ -13,6 +13,7 @@
 //! # Ok::<(), azroute::testing::generate::GenerateError>(())
 //! ```
 
+mod prefixes;
 mod regions;
 
 use std::collections::HashSet;
@@ -27,6 +28,7 @@ use crate::model::{
     ServiceTag, Subnet, UserDefinedRoute, VirtualNetwork, VirtualNetworkGateway, VirtualNetworkPeering,
 };
 
+pub use prefixes::internet_table;
 pub use regions::{Regions, regions};
 
 /// A small generator of pseudo-random numbers (splitmix64): not for secrets, the same on every machine.

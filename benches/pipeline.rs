@@ -139,8 +139,12 @@ fn pipeline(c: &mut Criterion) {
         });
     }
     group.finish();
-    bench_questions(c, "resolve/by-name", &cases, |n, q| n.resolve(&q.subnet, q.destination).unwrap());
-    bench_questions(c, "resolve/by-address", &cases, |n, q| n.resolve(q.source, q.destination).unwrap());
+    bench_questions(c, "resolve/by-name", &cases, |n, q| {
+        n.resolve(&q.subnet, q.destination).unwrap().path_id()
+    });
+    bench_questions(c, "resolve/by-address", &cases, |n, q| {
+        n.resolve(q.source, q.destination).unwrap().path_id()
+    });
     bench_questions(c, "next-hop/by-name", &cases, |n, q| n.next_hop(&q.subnet, q.destination).unwrap());
     bench_questions(c, "next-hop/by-address", &cases, |n, q| n.next_hop(q.source, q.destination).unwrap());
     bench_questions(c, "effective-routes", &cases, |n, q| n.effective_routes(&q.subnet).unwrap().rows());

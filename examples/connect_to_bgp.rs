@@ -32,7 +32,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         [("alder-dc", server), ("nic-app", desk), ("meridian-dc", server), ("nic-app", operator)]
     {
         println!("{source} to {destination}");
-        print!("{}", common::ways(&network.resolve(source, destination)?));
+        print!("{}", common::ways(network.resolve(source, destination)?.answer()));
     }
     println!();
 

@@ -44,7 +44,10 @@ fn run() -> Result<(), Box<dyn Error>> {
     println!("{}", common::title("A longer prefix over the VPN wins, whatever the circuit says (COEX-1)"));
     let specific = common::build(&specific)?;
     for destination in ["192.168.1.1", "192.168.9.1"] {
-        print!("{destination}\n{}", common::ways(&specific.resolve("nic-app", destination.parse()?)?));
+        print!(
+            "{destination}\n{}",
+            common::ways(specific.resolve("nic-app", destination.parse()?)?.answer())
+        );
     }
     println!();
 

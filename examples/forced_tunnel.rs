@@ -43,7 +43,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     );
     for subnet in [app, build] {
         println!("{subnet}");
-        print!("{}", common::ways(&network.resolve(subnet, internet)?));
+        print!("{}", common::ways(network.resolve(subnet, internet)?.answer()));
     }
     println!();
 
@@ -53,7 +53,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     );
     let lost = network.apply(&common::lost("erc-works"))?;
     for destination in [internet, storage] {
-        print!("{destination}\n{}", common::ways(&lost.resolve(app, destination)?));
+        print!("{destination}\n{}", common::ways(lost.resolve(app, destination)?.answer()));
     }
     println!("\nwhat was said before:");
     print!("{}", fails_open(&network));

@@ -12,20 +12,22 @@ use crate::model::ResourceId;
 use crate::model::bgp::PathAttributes;
 
 /// What a speaker receives over a session; attributes stand once for a route group.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Arrivals {
+#[derive(Debug)]
+pub(crate) struct Arrivals<'e> {
+    engine: &'e Engine,
     /// By position of the group.
     groups: Vec<Vec<PathAttributes>>,
-    /// All prefixes of the engine, sorted, with their groups.
-    sorted: Arc<Vec<(IpNet, u32)>>,
+    /// All prefixes of the engine, sorted.
+    sorted: Arc<Vec<(IpNet, Signature)>>,
 }
 
-impl Arrivals {
+impl Arrivals<'_> {
     /// Prefixes for which something arrives, sorted, each with its group and what arrives.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (IpNet, u32, &[PathAttributes])> {
-        let arrives = |(prefix, group): &(IpNet, u32)| {
-            let routes = self.groups.get(*group as usize)?.as_slice();
-            (!routes.is_empty()).then_some((*prefix, *group, routes))
+        let arrives = |(prefix, signature): &(IpNet, Signature)| {
+            let group = *self.engine.group_of.get(Signatures::position(*signature))?;
+            let routes = self.groups.get(group as usize)?.as_slice();
+            (!routes.is_empty()).then_some((*prefix, group, routes))
         };
         self.sorted.iter().filter_map(arrives)
     }
@@ -38,9 +40,9 @@ impl Arrivals {
 
 impl Engine {
     /// What [`adj_rib_in`](Self::adj_rib_in) tells, by group.
-    pub(crate) fn arrivals(&self, session: &ResourceId, speaker: &ResourceId, stage: Stage) -> Arrivals {
+    pub(crate) fn arrivals(&self, session: &ResourceId, speaker: &ResourceId, stage: Stage) -> Arrivals<'_> {
         let groups = self.arriving(session, speaker, stage).map(|(_, routes)| routes).collect();
-        Arrivals { groups, sorted: self.prefixes_of_groups() }
+        Arrivals { engine: self, groups, sorted: self.sorted() }
     }
 
     /// How many routes arrive over a session that count, each prefix for itself. One of a group stands for all.
@@ -96,13 +98,5 @@ impl Engine {
             };
             (group, routes.into_iter().map(|(_, attributes)| attributes).collect())
         })
-    }
-
-    /// All prefixes, sorted, with their groups; kept until a prefix comes or goes.
-    fn prefixes_of_groups(&self) -> Arc<Vec<(IpNet, u32)>> {
-        let group = |(prefix, signature): &(IpNet, Signature)| {
-            Some((*prefix, *self.group_of.get(Signatures::position(*signature))?))
-        };
-        Arc::clone(self.of_groups.get_or_init(|| Arc::new(self.sorted().iter().filter_map(group).collect())))
     }
 }

@@ -108,8 +108,6 @@ pub struct Engine {
     decisions: u64,
     /// Prefixes sorted; dropped when one comes or goes.
     sorted: OnceLock<Arc<Vec<(IpNet, Signature)>>>,
-    /// The same with their groups.
-    pub(super) of_groups: OnceLock<Arc<Vec<(IpNet, u32)>>>,
 }
 
 const NO_GROUP: u32 = u32::MAX;
@@ -146,7 +144,6 @@ impl Engine {
             budget,
             decisions: 0,
             sorted: OnceLock::new(),
-            of_groups: OnceLock::new(),
         };
         engine.group_all(&blocks);
         drop(blocks);
@@ -271,6 +268,7 @@ impl Engine {
         let mut seen = Vec::new();
         let mut same = if plain { self.local_item(entry, prefixes.first()) } else { None };
         let mut last: Option<(Signature, Item, Signature)> = None;
+        let mut near = 0;
         for prefix in prefixes {
             let prefix = prefix.trunc();
             if !plain {
@@ -287,7 +285,7 @@ impl Engine {
                 };
             }
             let Some(item) = same else { continue };
-            let signature = self.prefixes.entry(prefix);
+            let signature = self.prefixes.entry_near(prefix, &mut near);
             if self.signatures.last(*signature) == Some(item) {
                 continue;
             }
@@ -742,7 +740,6 @@ impl Engine {
                 moved.push(self.group_of[Signatures::position(signature)]);
             }
             self.sorted = OnceLock::new();
-            self.of_groups = OnceLock::new();
         }
     }
 }

@@ -26,6 +26,7 @@ mod show;
 mod stability;
 mod state;
 
+pub(crate) use arrivals::Arrivals;
 pub use engine::{BgpChange, BgpChangeError, Budget, Engine, Statistics};
 pub use error::{DesignError, DesignProblem};
 pub use exchange::{NotAccepted, NotSent};

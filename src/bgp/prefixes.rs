@@ -127,6 +127,23 @@ pub(super) struct Prefixes {
 }
 
 impl Prefixes {
+    /// The prefix's entry, made if missing, where it is probably the one at `next`, which then moves on. Speakers that
+    /// announce the same list are spared a look-up for each of its prefixes.
+    pub(super) fn entry_near(&mut self, prefix: IpNet, next: &mut usize) -> &mut Signature {
+        let found = self.groups.get_index(*next).is_some_and(|(known, _)| *known == prefix);
+        let at = match found {
+            true => *next,
+            false => {
+                let entry = self.groups.entry(prefix);
+                let at = entry.index();
+                entry.or_insert(Signature::EMPTY);
+                at
+            }
+        };
+        *next = at + 1;
+        &mut self.groups[at]
+    }
+
     /// The prefix's entry, made if missing.
     pub(super) fn entry(&mut self, prefix: IpNet) -> &mut Signature {
         self.groups.entry(prefix.trunc()).or_insert(Signature::EMPTY)

@@ -274,11 +274,12 @@ impl Settings {
                 checks_receiver_as: true,
                 ..rfc
             },
-            Profile::AzureMsee => Self::azure(),
-            // The connection's weight (ER-8); the routing preference of Route Server is given as a weight likewise.
-            Profile::AzureExpressRouteGateway | Profile::AzureVpnGateway | Profile::AzureRouteServer => {
-                Self { weight: true, ..Self::azure() }
-            }
+            // The connection's weight (ER-8); the routing preference of Route Server is given as a weight likewise (at an
+            // edge, what customers announce before what its gateways got from there).
+            Profile::AzureMsee
+            | Profile::AzureExpressRouteGateway
+            | Profile::AzureVpnGateway
+            | Profile::AzureRouteServer => Self { weight: true, ..Self::azure() },
             // Static before BGP, then the hub's routing preference, given as a weight before the AS path and as a MED
             // after it (VWAN-6).
             Profile::AzureVirtualHub => Self {

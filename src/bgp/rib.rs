@@ -182,6 +182,16 @@ impl Engine {
         })
     }
 
+    /// Every announced prefix, sorted, with the number of its group: prefixes of one group have the same routes at every
+    /// speaker.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (IpNet, u32)> {
+        let numbered = |(prefix, signature)| {
+            let number = u32::try_from(super::prefixes::Signatures::position(signature)).unwrap_or(u32::MAX);
+            (prefix, number)
+        };
+        self.sorted_prefixes(true).into_iter().map(numbered)
+    }
+
     /// What a speaker receives over a session, sorted by prefix. Empty where it has no such session.
     pub fn adj_rib_in(&self, session: &ResourceId, speaker: &ResourceId, stage: Stage) -> Vec<Passed> {
         let Some(e) = self.end_of(session, speaker) else { return Vec::new() };

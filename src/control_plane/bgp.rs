@@ -12,7 +12,7 @@ use ipnet::IpNet;
 
 use super::azure::{self, Azure, AzureSession, Use, Wiring};
 use super::scope::same_tenant;
-use super::{LearnedOver, Session};
+use super::{Before, LearnedOver, Session};
 use crate::bgp::{BgpChange, DesignError, DesignProblem, Engine, LearnedFrom, Stage};
 use crate::model::bgp::{
     AddressFamily, AsPath, BgpDesign, BgpSession, BgpSpeaker, IgpLink, SegmentKind, SessionEnd,
@@ -29,7 +29,7 @@ pub(crate) struct Bgp {
     /// Where each speaker outside runs.
     pub(super) places: Arc<Vec<Place>>,
     /// Speakers on appliances in Azure.
-    pub(super) appliances: Arc<Vec<(ResourceId, usize)>>,
+    pub(crate) appliances: Arc<Vec<(ResourceId, usize)>>,
     /// The sessions that Azure has an end of.
     pub(super) wiring: Arc<Wiring>,
     /// Links of the interior protocol that stand for links of the document, by position.
@@ -323,9 +323,9 @@ fn azure_ends(topology: &Topology) -> HashMap<ResourceId, LearnedOver> {
 }
 
 impl Bgp {
-    /// BGP after failures that take sessions and links and leave every announcement (`are_of_sessions`), told to an engine
-    /// that has converged. `None` where that would not be what a new one comes to.
-    pub(super) fn after(&self, topology: &Topology, elements: &[Element]) -> Option<Self> {
+    /// BGP after failures that take sessions and links and leave every announcement (`are_of_sessions`), or after speakers
+    /// outside announced and withdrew prefixes, told to an engine that has converged. `None` where that would not be what a new one comes to.
+    pub(super) fn after(&self, topology: &Topology, happened: &Before<'_>) -> Option<Self> {
         let document = topology.document();
         // What a limit took down might come back when less arrives.
         if !self.exceeded.is_empty() && document.knobs.limits == Limits::Enforce {
@@ -347,7 +347,7 @@ impl Bgp {
         };
         let lost = self.wiring.sessions.iter().filter(|s| !stands(s.what)).map(|s| &s.id);
         let mut down: Vec<BgpChange> = lost.map(|id| BgpChange::SessionDown(id.clone())).collect();
-        for element in elements {
+        for element in happened.elements {
             match element {
                 Element::Session(id) => {
                     // A family that Azure does not carry has no session.
@@ -363,6 +363,7 @@ impl Bgp {
                 _ => {}
             }
         }
+        down.extend(happened.told.iter().cloned());
         let mut after = Self { exceeded: Vec::new(), ..self.clone() };
         after.engine.apply(&down).ok()?;
         after.limit(topology);

@@ -8,6 +8,7 @@
 mod azure;
 mod bgp;
 mod hub_tables;
+mod offered;
 mod offers;
 mod on_premises;
 mod scope;
@@ -23,8 +24,9 @@ use crate::rule::Rule;
 
 pub(crate) use azure::{HubKind, HubWay, hub_of, msee, peer_addresses};
 pub(crate) use hub_tables::{HubMember, HubRoutes, HubRow, by_connection};
+pub(crate) use offered::Offers;
 pub(crate) use offers::{Before, converge, converge_after};
-pub(crate) use on_premises::{ApplianceWay, ExitKind, OnPremises, RouterIx, Step};
+pub(crate) use on_premises::{ApplianceWay, ExitKind, Numbered, OnPremises, RouterIx, Step, numbered};
 pub(crate) use scope::{is_default_route, is_private, is_private_address, same_region, same_tenant};
 
 /// Everything the control plane settles.
@@ -39,7 +41,7 @@ pub(crate) struct ControlPlane {
     /// By virtual network gateway: what Azure prints as next hop of its routes (VOC-13).
     pub(crate) printed_next_hops: Vec<Vec<IpAddr>>,
     /// By site: what it tells Azure, computed or declared.
-    pub(crate) told_by_sites: Vec<Vec<Advertisement>>,
+    pub(crate) told_by_sites: Arc<Vec<Vec<Advertisement>>>,
     /// By virtual hub: its tables.
     pub(crate) hubs: Vec<HubRoutes>,
     /// What places outside Azure know.
@@ -61,7 +63,7 @@ pub(crate) struct Domain {
     pub(crate) transit: Transit,
     /// Of a hub, the table whose routes it gives; none is the default one (VWAN-1).
     pub(crate) table: Option<String>,
-    pub(crate) offers: Arc<Vec<Offer>>,
+    pub(crate) offers: Arc<Offers>,
     /// What happened to what they learn.
     pub(crate) events: Vec<Event>,
 }
@@ -102,10 +104,9 @@ pub(crate) struct Subscription {
     pub(crate) default_route: bool,
 }
 
-/// A route that a domain could give its virtual networks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How a domain could give its virtual networks a prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Offer {
-    pub(crate) prefix: IpNet,
     pub(crate) via: Via,
     pub(crate) as_path: Vec<Asn>,
     /// Connection weight (ER-8); 0 where there is none.

@@ -182,7 +182,6 @@ impl Fib {
     /// # Errors
     ///
     /// As [`by_value`](Self::by_value), with the first address of the range for its prefix.
-    #[allow(dead_code, reason = "for destination classes, which are ranges")]
     pub(crate) fn from_ranges(
         v4: impl IntoIterator<Item = (Ipv4Addr, Option<u32>)>,
         v6: impl IntoIterator<Item = (Ipv6Addr, Option<u32>)>,

@@ -1,8 +1,11 @@
 //! The plain document: everything a person or an importer states, as serde types.
 
+use std::collections::HashSet;
+
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::bgp::{BgpSession, BgpSpeaker, RoutingPolicy};
+use super::bgp::{BgpSession, BgpSpeaker, Origination, RoutingPolicy};
 use super::{
     AzureFirewall, BgpServiceCommunity, CircuitLink, Connection, Date, ExpressRouteCircuit, Knobs, LinkRole,
     LoadBalancer, LocalNetworkGateway, NatGateway, NetworkInterface, NetworkSecurityGroup,
@@ -264,6 +267,11 @@ impl Document {
         vnet.subnets.iter_mut().find(|s| s.name.eq_ignore_ascii_case(name))
     }
 
+    /// The BGP speaker with this id.
+    pub fn bgp_speaker_mut(&mut self, id: &ResourceId) -> Option<&mut BgpSpeaker> {
+        self.bgp_speakers.iter_mut().find(|s| s.id == *id)
+    }
+
     /// The route table with this id.
     pub fn route_table_mut(&mut self, id: &ResourceId) -> Option<&mut RouteTable> {
         self.route_tables.iter_mut().find(|t| t.id == *id)
@@ -362,11 +370,34 @@ impl Document {
                     .ok_or_else(|| missing(circuit, "circuit"))?
                     .bandwidth_in_mbps = Some(*bandwidth_in_mbps);
             }
+            Change::Announce { speaker, origination } => {
+                let found = self.bgp_speaker_mut(speaker).ok_or_else(|| missing(speaker, "BGP speaker"))?;
+                withdraw(found, &origination.prefixes);
+                found.originate.push(origination.clone());
+            }
+            Change::Withdraw { speaker, prefixes } => {
+                let found = self.bgp_speaker_mut(speaker).ok_or_else(|| missing(speaker, "BGP speaker"))?;
+                let known: HashSet<IpNet> =
+                    found.originate.iter().flat_map(|o| &o.prefixes).map(IpNet::trunc).collect();
+                if !prefixes.iter().all(|prefix| known.contains(&prefix.trunc())) {
+                    return Err(missing(speaker, "announcement of a BGP speaker"));
+                }
+                withdraw(found, prefixes);
+            }
             Change::SetAsOf(as_of) => self.as_of = *as_of,
             Change::SetKnobs(knobs) => self.knobs = knobs.clone(),
         }
         Ok(())
     }
+}
+
+/// Takes prefixes out of what a speaker announces.
+fn withdraw(speaker: &mut BgpSpeaker, prefixes: &[IpNet]) {
+    let gone: HashSet<IpNet> = prefixes.iter().map(IpNet::trunc).collect();
+    for origination in &mut speaker.originate {
+        origination.prefixes.retain(|prefix| !gone.contains(&prefix.trunc()));
+    }
+    speaker.originate.retain(|origination| !origination.prefixes.is_empty());
 }
 
 /// One step of a what-if.
@@ -442,6 +473,20 @@ pub enum Change {
         circuit: ResourceId,
         /// Its new bandwidth, in Mbit/s.
         bandwidth_in_mbps: u32,
+    },
+    /// Lets a BGP speaker announce prefixes, in place of what it announced for them before.
+    Announce {
+        /// The speaker.
+        speaker: ResourceId,
+        /// The prefixes and their attributes.
+        origination: Origination,
+    },
+    /// Takes prefixes back that a BGP speaker announces of its own.
+    Withdraw {
+        /// The speaker.
+        speaker: ResourceId,
+        /// The prefixes.
+        prefixes: Vec<IpNet>,
     },
     /// Moves the scenario to another day, or to today.
     SetAsOf(Option<Date>),

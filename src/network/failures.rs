@@ -3,8 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use super::{Inner, Network, NetworkError, compile};
-use crate::control_plane::{self, Before};
-use crate::model::{Element, ElementError, Topology, are_of_sessions};
+use crate::bgp::BgpChange;
+use crate::control_plane::{self, Before, ControlPlane};
+use crate::model::{Change, Element, ElementError, Topology, are_of_sessions};
 use crate::resolve::{Hosts, Underlays};
 use crate::selection::Selection;
 
@@ -71,11 +72,55 @@ impl Network {
     fn failing(&self, elements: Vec<Element>) -> Result<Self, NetworkError> {
         let before = &self.inner;
         let topology = before.topology.after(&elements)?;
-        let unchanged = Before { plane: &before.plane, elements: &elements };
+        let unchanged = Before { plane: &before.plane, elements: &elements, told: &[] };
         let plane = control_plane::converge_after(&topology, &unchanged)?;
         // A hub's prefix is a row of its networks, and what an appliance or gateway owned is nobody's.
         let of_hub = elements.iter().any(|element| matches!(element, Element::Hub(_)));
-        let shared = if of_hub { None } else { before.selection.after(&topology, (&before.plane, &plane)) };
+        let same_hosts = are_of_sessions(&topology, &elements);
+        let failed = Some(Failed { elements, before: self.clone() });
+        Ok(self.followed_by(topology, plane, (!of_hub, same_hosts), failed))
+    }
+
+    /// The network after speakers outside announced and withdrew prefixes; `None` where changes are of something else.
+    pub(super) fn told(&self, changes: &[Change]) -> Result<Option<Self>, NetworkError> {
+        let mut told = Vec::with_capacity(changes.len());
+        for change in changes {
+            told.push(match change {
+                Change::Announce { speaker, origination } => {
+                    BgpChange::Announce(speaker.clone(), origination.clone())
+                }
+                Change::Withdraw { speaker, prefixes } => {
+                    BgpChange::Withdraw(speaker.clone(), prefixes.clone())
+                }
+                _ => return Ok(None),
+            });
+        }
+        if let Some(failed) = &self.inner.failed {
+            let before = failed.before.told(changes)?;
+            return before.map(|before| before.without(&failed.elements)).transpose();
+        }
+        let before = &self.inner;
+        let mut document = before.topology.document().clone();
+        for change in changes {
+            document.apply(change)?;
+        }
+        let topology = before.topology.with_state_of(document);
+        let happened = Before { plane: &before.plane, elements: &[], told: &told };
+        let plane = control_plane::converge_after(&topology, &happened)?;
+        Ok(Some(self.followed_by(topology, plane, (true, true), None)))
+    }
+
+    /// The network of another state of the same resources; what is the same is shared. `like` tells whether networks
+    /// know of the same hubs, and whether addresses have the same owners.
+    fn followed_by(
+        &self,
+        topology: Topology,
+        plane: ControlPlane,
+        (like, same_hosts): (bool, bool),
+        failed: Option<Failed>,
+    ) -> Self {
+        let before = &self.inner;
+        let shared = if like { before.selection.after(&topology, (&before.plane, &plane)) } else { None };
         let (selection, fibs) = match shared {
             Some((selection, new)) => {
                 let mut fibs = before.fibs.clone();
@@ -91,24 +136,15 @@ impl Network {
                 (selection, fibs)
             }
         };
-        let hosts = match are_of_sessions(&topology, &elements) {
+        let hosts = match same_hosts {
             true => Arc::clone(&before.hosts),
             false => Arc::new(Hosts::new(&topology)),
         };
         let underlays = Underlays::new(&topology);
-        Ok(Self {
-            inner: Arc::new(Inner {
-                topology,
-                plane,
-                selection,
-                fibs,
-                hosts,
-                edge: OnceLock::new(),
-                underlays,
-                findings: OnceLock::new(),
-                failed: Some(Failed { elements, before: self.clone() }),
-            }),
-        })
+        let (edge, compiled, findings) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        let inner =
+            Inner { topology, plane, selection, fibs, hosts, edge, compiled, underlays, findings, failed };
+        Self { inner: Arc::new(inner) }
     }
 
     /// What of these failures the resources of another topology can have.

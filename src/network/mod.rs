@@ -20,9 +20,10 @@ use crate::model::{
     TopologyError,
 };
 use crate::resolve::{
-    Answer, Explanation, Flow, FlowKey, Hosts, Leg, MatchedRoute, NextHop, Pair, Place, Propagation,
-    PublicEdge, Question, ResolveError, Source, Start, TableDecision, Tunnel, Underlay, Underlays, World,
-    hub_effective_routes, is_platform_host, pair, underlay, walk,
+    Answer, Answers, Classes, Compiled, Explanation, Flow, FlowKey, Hosts, Leg, MatchedRoute, NextHop, Pair,
+    PathId, Place, Position, Propagation, PublicEdge, Question, ResolveError, Resolved, Source, Start,
+    TableDecision, Tunnel, Underlay, Underlays, World, hub_effective_routes, is_platform_host, pair,
+    underlay, walk,
 };
 use crate::selection::{EffectiveRoutes, Handle, Selection, View};
 use failures::Failed;
@@ -43,9 +44,38 @@ struct Inner {
     fibs: Vec<Arc<Layered>>,
     hosts: Arc<Hosts>,
     edge: OnceLock<PublicEdge>,
+    compiled: OnceLock<Option<Compiled>>,
     underlays: Underlays,
     findings: OnceLock<Vec<Finding>>,
     failed: Option<Failed>,
+}
+
+impl Inner {
+    fn compiled(&self) -> Option<&Compiled> {
+        self.compiled.get_or_init(|| Compiled::new(&self.world())).as_ref()
+    }
+
+    fn edge(&self) -> &PublicEdge {
+        self.edge.get_or_init(|| PublicEdge::new(&self.topology, &self.plane))
+    }
+}
+
+impl Answers for Inner {
+    fn world(&self) -> World<'_> {
+        World {
+            topology: &self.topology,
+            plane: &self.plane,
+            selection: &self.selection,
+            fibs: &self.fibs,
+            hosts: &self.hosts,
+            edge: self.edge(),
+            underlays: Some(&self.underlays),
+        }
+    }
+
+    fn compiled(&self) -> Option<&Compiled> {
+        self.compiled()
+    }
 }
 
 impl fmt::Debug for Network {
@@ -92,6 +122,7 @@ impl Network {
                 fibs,
                 hosts,
                 edge: OnceLock::new(),
+                compiled: OnceLock::new(),
                 underlays: Underlays::new(topology),
                 findings: OnceLock::new(),
                 failed: None,
@@ -103,9 +134,17 @@ impl Network {
     /// [`build`](Self::build) costs and a little more. What failed stays so ([`without`](Self::without)), where it is still
     /// there.
     ///
+    /// Changes that all are of what BGP speakers announce ([`Change::Announce`], [`Change::Withdraw`]) are told to BGP as
+    /// it stands: it converges the prefixes they name and no other. The document and the list of learned prefixes are
+    /// copied, and what gateways offer is gathered anew, so that the cost is still in proportion to the tables that they
+    /// learn, at a fraction of a build; networks, their own routes and the owners of addresses are shared.
+    ///
     /// # Errors
     /// A change that names what is not there, or a result that cannot be right.
     pub fn apply(&self, changes: &[Change]) -> Result<Self, NetworkError> {
+        if let Some(after) = self.told(changes)? {
+            return Ok(after);
+        }
         let mut document: Document = self.topology().document().clone();
         for change in changes {
             document.apply(change)?;
@@ -141,9 +180,19 @@ impl Network {
     /// Where a packet goes, by route alone: security groups are not asked. It opens a flow; for one that answers a flow
     /// see [`resolve_leg`](Self::resolve_leg), for both see [`resolve_pair`](Self::resolve_pair).
     ///
+    /// The first question to a network cuts all addresses into [classes](Self::classes); the first to a class from a
+    /// position (or one that behaves alike) walks the way hop by hop. From then on an answer by
+    /// [`Position`] or by address is one longest-prefix match and one array read, which neither allocates nor locks, and
+    /// borrows its path.
+    ///
     /// # Errors
     /// An unknown or ambiguous source. What becomes of the packet is never an error.
-    pub fn resolve(&self, source: impl Into<Source>, destination: IpAddr) -> Result<Answer, ResolveError> {
+    #[inline]
+    pub fn resolve(
+        &self,
+        source: impl Into<Source>,
+        destination: IpAddr,
+    ) -> Result<Resolved<'_>, ResolveError> {
         self.resolve_leg(source, destination, Leg::Initiate)
     }
 
@@ -155,7 +204,52 @@ impl Network {
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve).
+    #[inline]
     pub fn resolve_leg(
+        &self,
+        source: impl Into<Source>,
+        destination: IpAddr,
+        leg: Leg,
+    ) -> Result<Resolved<'_>, ResolveError> {
+        let source = source.into();
+        let inner = &*self.inner;
+        // What was asked before, by position or address: one look-up (two by address) and one read.
+        if let Some(Some(compiled)) = inner.compiled.get()
+            && let Some((position, from)) = compiled.positions().at_once(&source, destination)
+            && let Some(path) = compiled.known(position, destination, leg)
+        {
+            return Ok(Resolved::new(inner, path, (position, from), destination, leg));
+        }
+        self.resolve_first(source, destination, leg)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn resolve_first(
+        &self,
+        source: Source,
+        destination: IpAddr,
+        leg: Leg,
+    ) -> Result<Resolved<'_>, ResolveError> {
+        let inner = &*self.inner;
+        if let Some(compiled) = inner.compiled() {
+            let found = compiled.positions().locate(&inner.topology, &inner.hosts, &source, destination);
+            let found = found.map_err(|error| self.or_failed(error, &source, destination))?;
+            if let Some((position, address)) = found {
+                let path = compiled.resolve(&inner.world(), position, address, destination, leg);
+                return Ok(Resolved::new(inner, path, (position, Some(address)), destination, leg));
+            }
+        }
+        let question = self.locate(&source, destination, leg)?;
+        Ok(Resolved::walked(inner, walk(&self.world(), question, None, false)))
+    }
+
+    /// As [`resolve_leg`](Self::resolve_leg), walked hop by hop over the tables as they are, without classes and stored
+    /// paths: what the fast answers are checked against.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn walk(
         &self,
         source: impl Into<Source>,
         destination: IpAddr,
@@ -163,6 +257,76 @@ impl Network {
     ) -> Result<Answer, ResolveError> {
         let question = self.locate(&source.into(), destination, leg)?;
         Ok(walk(&self.world(), question, None, false))
+    }
+
+    /// The paths of many packets, for flow logs: of each pair of a position and a destination its path, into the slice
+    /// given. Packets open flows. Pairs beyond the shorter slice are left alone.
+    ///
+    /// # Errors
+    /// [`ResolveError::NoAddress`] for a position that has no address of the destination's family, and
+    /// [`ResolveError::UnknownSource`] for one of another network: the paths of the pairs before it are written.
+    pub fn resolve_batch(
+        &self,
+        packets: &[(Position, IpAddr)],
+        paths: &mut [PathId],
+    ) -> Result<(), ResolveError> {
+        let inner = &*self.inner;
+        let Some(compiled) = inner.compiled() else {
+            return Err(ResolveError::UnknownSource { name: "a position: there are none".to_owned() });
+        };
+        compiled.resolve_batch(inner, packets, paths)
+    }
+
+    /// The position of a source: found once, asked many times.
+    ///
+    /// # Errors
+    /// An unknown or ambiguous name or address, or one that is no position: a service or an Internet host.
+    pub fn position(&self, source: impl Into<Source>) -> Result<Position, ResolveError> {
+        let source = source.into();
+        let inner = &*self.inner;
+        let unknown = || ResolveError::UnknownSource { name: source.to_string() };
+        let compiled = inner.compiled().ok_or_else(unknown)?;
+        let any = match &source {
+            Source::Address(address) => *address,
+            _ => IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
+        };
+        let located = inner.hosts.locate(&inner.topology, &source, any);
+        let located = located.or_else(|error| match error {
+            ResolveError::NoAddress { .. } => {
+                let v6 = IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
+                inner.hosts.locate(&inner.topology, &source, v6)
+            }
+            error => Err(error),
+        });
+        let (start, _) = located.map_err(|error| self.or_failed(error, &source, any))?;
+        compiled.positions().of_start(&start).ok_or_else(unknown)
+    }
+
+    /// Every position of the network, in order of the document. Empty for a network of more than 4,096 pairs of a site's
+    /// router and a tenant, whose answers are all walked.
+    pub fn positions(&self) -> impl Iterator<Item = Position> + use<> {
+        let all = self.inner.compiled().map(|compiled| compiled.positions().iter());
+        all.into_iter().flatten()
+    }
+
+    /// What a position is called: the id of the subnet, interface, firewall, site, router or host range.
+    pub fn position_id(&self, position: Position) -> Option<&ResourceId> {
+        self.inner.compiled()?.positions().id(position)
+    }
+
+    /// The destination classes: addresses that the whole network treats alike. Cut at first touch, then shared. `None`
+    /// for a network of more than 4,096 pairs of a site's router and a tenant.
+    ///
+    /// Costs a pass over every prefix that is declared or learned anywhere, and a question to every router and gateway
+    /// for each way in which learned prefixes nest.
+    pub fn classes(&self) -> Option<&Classes> {
+        self.inner.compiled().map(Compiled::classes)
+    }
+
+    /// How many different paths were computed so far, and about how many bytes the paths and the cells that name them
+    /// take.
+    pub fn path_statistics(&self) -> (usize, usize) {
+        self.inner.compiled().map_or((0, 0), Compiled::statistics)
     }
 
     /// Where the packets of a flow go, by route alone; at each equal-cost choice the flow's hash picks the member.
@@ -264,7 +428,7 @@ impl Network {
                 .map(|(prefix, code)| view.candidate(Handle::decode(code), prefix));
             decisions.push(TableDecision::new(node.hop.place.clone(), asked, winner, view.covering(asked)));
         }
-        Ok(Explanation { answer, decisions, propagations })
+        Ok(Explanation { answer: answer.into_answer(), decisions, propagations })
     }
 
     /// The speakers whose routes a place follows towards an address, with the prefix that matches: of a table those that
@@ -284,13 +448,13 @@ impl Network {
             return best.into_iter().collect();
         };
         let Some((prefix, code)) = inner.fibs[table].longest_match(asked) else { return Vec::new() };
-        let (Handle::Gateway(route), Some(subscription)) =
+        let (Handle::Gateway(group), Some(subscription)) =
             (Handle::decode(code), inner.selection.tables[table].subscription)
         else {
             return Vec::new();
         };
         let domain = &inner.plane.domains[subscription.domain];
-        let members = &inner.selection.gateways[subscription.domain].routes[route as usize].members;
+        let members = &inner.selection.gateways[subscription.domain].groups[group as usize].members;
         let mut speakers: Vec<(ResourceId, ipnet::IpNet)> = Vec::new();
         for member in members {
             let id = match &domain.offers[*member].via {
@@ -461,21 +625,11 @@ impl Network {
     }
 
     fn edge(&self) -> &PublicEdge {
-        let inner = &self.inner;
-        inner.edge.get_or_init(|| PublicEdge::new(&inner.topology, &inner.plane))
+        self.inner.edge()
     }
 
     fn world(&self) -> World<'_> {
-        let inner = &self.inner;
-        World {
-            topology: &inner.topology,
-            plane: &inner.plane,
-            selection: &inner.selection,
-            fibs: &inner.fibs,
-            hosts: &inner.hosts,
-            edge: self.edge(),
-            underlays: Some(&inner.underlays),
-        }
+        self.inner.world()
     }
 
     fn view(&self, table: usize) -> View<'_> {
@@ -510,7 +664,7 @@ fn compile(selection: &Selection, table: usize) -> Layered {
     }
     if let Some(subscription) = table.subscription.filter(|_| table.propagation) {
         let base = selection.gateways[subscription.domain].by_prefix.clone();
-        let encode = |route| Handle::Gateway(route).encode();
+        let encode = |group| Handle::Gateway(group).encode();
         builder.set_base(base, table.base_masks(), subscription.default_route, encode);
     }
     for (service, slot) in table.services.iter().zip(0_u32..) {

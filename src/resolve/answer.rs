@@ -490,7 +490,7 @@ pub(crate) struct Edge {
 }
 
 /// By what a packet leaves a node.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Out {
     pub(crate) via: Option<ResourceId>,
     pub(crate) encrypted: bool,

@@ -140,6 +140,16 @@ impl Hosts {
         self.owners.get(&(vnet, address)).copied()
     }
 
+    /// Every address with its owner, in no order.
+    #[expect(clippy::iter_over_hash_type, reason = "whoever asks gathers them in a table")]
+    pub(crate) fn owners(&self) -> Vec<(IpAddr, Owner)> {
+        let mut all = Vec::with_capacity(self.owners.len());
+        for ((_, address), owner) in &self.owners {
+            all.push((*address, *owner));
+        }
+        all
+    }
+
     /// Whether an address is an interface's own: configured there (or not known), or of a load balancer's front end
     /// that it serves.
     pub(crate) fn sends_as(&self, topology: &Topology, nic: usize, source: IpAddr) -> bool {
@@ -224,6 +234,16 @@ impl Hosts {
         found
     }
 
+    /// Every id that may be asked from.
+    pub(super) fn named_positions(&self) -> &[ResourceId] {
+        &self.positions
+    }
+
+    /// The one place that owns an address.
+    pub(super) fn locate_address(&self, topology: &Topology, ip: IpAddr) -> Result<Start, ResolveError> {
+        self.by_address(topology, ip)
+    }
+
     /// Where a question starts, and the address it sends from.
     pub(crate) fn locate(
         &self,
@@ -236,6 +256,10 @@ impl Hosts {
             false => Ok(Some(ip)),
         };
         let (start, address) = match source {
+            // A network looks up its own positions before it asks.
+            Source::Known(position) => {
+                return Err(ResolveError::UnknownSource { name: format!("position {}", position.index()) });
+            }
             Source::Service(name) => (service(topology, name)?, None),
             Source::ServiceAddress(ip) => (Start::Service { tag: None }, public(*ip)?),
             Source::Internet(ip) => (Start::Internet, public(*ip)?),
@@ -269,7 +293,7 @@ impl Hosts {
         }
     }
 
-    fn by_name(&self, topology: &Topology, name: &ResourceId) -> Result<Start, ResolveError> {
+    pub(super) fn by_name(&self, topology: &Topology, name: &ResourceId) -> Result<Start, ResolveError> {
         let found = self.named(name);
         let [id] = &found[..] else {
             return Err(match found.is_empty() {
@@ -379,7 +403,12 @@ impl Hosts {
     }
 
     /// The address a named place sends from.
-    fn own_address(&self, topology: &Topology, start: &Start, destination: IpAddr) -> Option<IpAddr> {
+    pub(super) fn own_address(
+        &self,
+        topology: &Topology,
+        start: &Start,
+        destination: IpAddr,
+    ) -> Option<IpAddr> {
         let document = topology.document();
         let same = |p: &&IpNet| p.addr().is_ipv4() == destination.is_ipv4();
         match start {
@@ -501,7 +530,7 @@ pub(crate) fn nic_start(topology: &Topology, nic: usize) -> Option<Start> {
 }
 
 /// Where a packet starts, as positions in the document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Start {
     Nic {
         nic: usize,

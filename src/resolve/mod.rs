@@ -2,6 +2,8 @@
 
 mod answer;
 mod bandwidth;
+mod classes;
+mod compiled;
 mod encryption;
 mod error;
 mod explanation;
@@ -20,6 +22,9 @@ pub use answer::{
     Path, Place, SnatIdentity,
 };
 pub use bandwidth::{Bandwidth, Ceiling};
+pub use classes::{Class, Classes};
+pub(crate) use compiled::{Answers, Compiled};
+pub use compiled::{PathId, Position, Resolved};
 pub use encryption::{Carrier, Underlay};
 pub(crate) use encryption::{Tunnel, underlay};
 pub use error::ResolveError;

@@ -125,6 +125,20 @@ impl PublicEdge {
         }
     }
 
+    /// Prefixes inside which Internet egress stays on the backbone.
+    pub(crate) fn tags(&self) -> &PrefixTable<()> {
+        &self.tags
+    }
+
+    /// What else is tested of a public address: customers' prefixes, and addresses of Azure's resources.
+    pub(crate) fn prefixes(&self) -> Vec<IpNet> {
+        let customers = self.public_peering.iter().map(|known| known.prefix);
+        let mut all: Vec<IpNet> = customers.chain(self.internet.iter().map(|(prefix, _)| prefix)).collect();
+        all.extend(self.owners.keys().map(|address| IpNet::from(*address)));
+        all.sort_unstable();
+        all
+    }
+
     /// Whether Internet egress to an address stays on the backbone (SYS-8).
     pub(crate) fn is_tagged(&self, address: IpAddr) -> bool {
         self.tags.longest_match(address).is_some()
@@ -305,14 +319,21 @@ fn public_peering(
     let mut known: BTreeMap<(IpNet, usize), Links> = BTreeMap::new();
     for link in LinkRole::BOTH.into_iter().filter(|link| circuit.link(*link).up) {
         let here = plane.told_by_sites.iter().flatten().filter(|told| {
-            told.over == circuit.id
-                && told.peering == kind
-                && told.link.is_none_or(|only| only == link)
-                && !told.as_path.contains(&Asn::MICROSOFT_EDGE)
+            told.over == circuit.id && told.peering == kind && told.link.is_none_or(|only| only == link)
         });
-        let mut heard: Vec<(IpNet, usize)> = here
-            .flat_map(|told| told.prefixes.iter().map(|prefix| (prefix.trunc(), told.as_path.len())))
-            .collect();
+        let mut said: HashSet<IpNet> = HashSet::new();
+        let mut heard: Vec<(IpNet, usize)> = Vec::new();
+        for told in here {
+            let prefixes = told.prefixes.iter().map(IpNet::trunc);
+            said.extend(prefixes.clone());
+            // A path with Microsoft's own number says something, which comes to nothing (BGP-5).
+            if !told.as_path.contains(&Asn::MICROSOFT_EDGE) {
+                heard.extend(prefixes.map(|prefix| (prefix, told.as_path.len())));
+            }
+        }
+        // What is registered counts as advertised where nothing is said of it, and goes down with the rest.
+        let registered = peering.advertised_public_prefixes.iter().map(IpNet::trunc);
+        heard.extend(registered.filter(|p| !said.contains(p)).map(|prefix| (prefix, 0)));
         let enforced = topology.document().knobs.limits == Limits::Enforce;
         for ipv6 in [false, true] {
             let family = |prefix: &IpNet| prefix.addr().is_ipv6() == ipv6;
@@ -321,10 +342,6 @@ fn public_peering(
                 heard.retain(|(prefix, _)| !family(prefix));
             }
         }
-        // What is registered counts as advertised where nothing is said of it.
-        let said: HashSet<IpNet> = heard.iter().map(|(prefix, _)| *prefix).collect();
-        let registered = peering.advertised_public_prefixes.iter().map(IpNet::trunc);
-        heard.extend(registered.filter(|p| !said.contains(p)).map(|prefix| (prefix, 0)));
         for (prefix, path) in heard {
             let refused = prefix.addr().is_ipv6() || is_default_route(&prefix) || is_private(&prefix);
             if !refused {

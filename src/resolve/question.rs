@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::compiled::Position;
 use crate::model::{ResourceId, SecurityRuleProtocol};
 
 /// Where a packet starts.
@@ -22,6 +23,8 @@ pub enum Source {
     Address(IpAddr),
     /// A named place; packets carry its own address (or the first usable one of its prefix).
     Position(ResourceId),
+    /// A place that was looked up before ([`Network::position`](crate::Network::position)): the fastest to ask.
+    Known(Position),
     /// A named place, sending from this address.
     PositionWithAddress(ResourceId, IpAddr),
     /// A Microsoft service by the name of its service tag (`Storage.WestEurope`, compared without case), sending from
@@ -65,6 +68,12 @@ impl From<IpAddr> for Source {
     }
 }
 
+impl From<Position> for Source {
+    fn from(position: Position) -> Self {
+        Self::Known(position)
+    }
+}
+
 impl From<ResourceId> for Source {
     fn from(position: ResourceId) -> Self {
         Self::Position(position)
@@ -88,6 +97,7 @@ impl fmt::Display for Source {
         match self {
             Self::Address(ip) => ip.fmt(f),
             Self::Position(id) => id.fmt(f),
+            Self::Known(position) => write!(f, "position {}", position.index()),
             Self::PositionWithAddress(id, ip) => write!(f, "{id} ({ip})"),
             Self::Service(name) => write!(f, "service {name}"),
             Self::ServiceAddress(ip) => write!(f, "service at {ip}"),

@@ -125,8 +125,8 @@ impl View<'_> {
     pub(crate) fn effective_routes(&self, subnet: ResourceId) -> EffectiveRoutes {
         let mut candidates: Vec<Candidate> = (0..self.table.locals.len()).map(|i| self.local(i)).collect();
         if let Some(subscription) = self.table.subscription {
-            for route in 0..self.selection.gateways[subscription.domain].routes.len() {
-                self.gateway(route, &mut candidates);
+            for (prefix, group) in self.selection.gateways[subscription.domain].by_prefix.iter() {
+                self.gateway(prefix, *group, &mut candidates);
             }
         }
         for service in &self.table.services {
@@ -146,10 +146,8 @@ impl View<'_> {
             candidates.extend(here.iter().map(|i| self.local(*i)));
         }
         if let Some(subscription) = self.table.subscription {
-            for (_, route) in self.selection.gateways[subscription.domain].by_prefix.covering(&host) {
-                if let Ok(route) = usize::try_from(*route) {
-                    self.gateway(route, &mut candidates);
-                }
+            for (prefix, group) in self.selection.gateways[subscription.domain].by_prefix.covering(&host) {
+                self.gateway(prefix, *group, &mut candidates);
             }
         }
         for service in &self.table.services {
@@ -171,9 +169,9 @@ impl View<'_> {
     pub(crate) fn candidate(&self, handle: Handle, prefix: IpNet) -> Candidate {
         match handle {
             Handle::Local(i) => self.local(i as usize),
-            Handle::Gateway(route) => {
+            Handle::Gateway(group) => {
                 let mut found = Vec::new();
-                self.gateway(route as usize, &mut found);
+                self.gateway(prefix, group, &mut found);
                 found.swap_remove(0)
             }
             Handle::Service(slot) => self.service(self.table.services[slot as usize], prefix),
@@ -229,12 +227,12 @@ impl View<'_> {
     }
 
     /// The route of a prefix as the table takes it, then those that the domain did not choose.
-    fn gateway(&self, route: usize, into: &mut Vec<Candidate>) {
+    fn gateway(&self, prefix: IpNet, group: u32, into: &mut Vec<Candidate>) {
         let Some(subscription) = self.table.subscription else { return };
         let domain = &self.plane.domains[subscription.domain];
-        let route = &self.selection.gateways[subscription.domain].routes[route];
+        let group = &self.selection.gateways[subscription.domain].groups[group as usize];
         let stronger = |class: Class| {
-            self.table.by_prefix.get(&route.prefix).into_iter().flatten().any(|i| {
+            self.table.by_prefix.get(&prefix).into_iter().flatten().any(|i| {
                 let local = &self.table.locals[*i];
                 local.kind.class() == class && local.state == CandidateState::Active
             })
@@ -244,7 +242,7 @@ impl View<'_> {
                 .table
                 .services
                 .iter()
-                .any(|s| self.selection.services[*s].prefixes.get(&route.prefix).is_some());
+                .any(|s| self.selection.services[*s].prefixes.get(&prefix).is_some());
         // SEL-8, `ByActiveRow`: service endpoints are protected rows too.
         let inside_service = self.table.by_active_row
             && self.table.se_precedence == SePrecedence::Documented
@@ -252,26 +250,27 @@ impl View<'_> {
                 .table
                 .services
                 .iter()
-                .any(|s| self.selection.services[*s].prefixes.longest(&route.prefix).is_some());
-        let (state, decided_by) = match self.table.gateway_refusal(&route.prefix) {
+                .any(|s| self.selection.services[*s].prefixes.longest(&prefix).is_some());
+        let (state, decided_by) = match self.table.gateway_refusal(&prefix) {
             Some((state, rule)) => (state, Decision::stated(rule)),
             None if stronger(Class::User) => (CandidateState::Invalid, Decision::stated(Rule::SEL_4)),
             None if served || inside_service || stronger(Class::Protected) => {
                 (CandidateState::Invalid, Decision::stated(Rule::SEL_5))
             }
-            None => (CandidateState::Active, Decision::stated(route.decided_by())),
+            None => (CandidateState::Active, Decision::stated(group.decided_by())),
         };
-        let Some(&first) = route.members.first() else { return };
+        let Some(&first) = group.members.first() else { return };
         into.push(Candidate {
-            next_hop_ip_addresses: route.next_hops.clone(),
-            ..self.offer(&domain.offers[first], state, decided_by)
+            next_hop_ip_addresses: group.next_hops.clone(),
+            ..self.offer(prefix, &domain.offers[first], state, decided_by)
         });
-        for (loser, rule) in &route.losers {
-            into.push(self.offer(&domain.offers[*loser], CandidateState::Absent, Decision::stated(*rule)));
+        for (loser, rule) in &group.losers {
+            let offer = &domain.offers[*loser];
+            into.push(self.offer(prefix, offer, CandidateState::Absent, Decision::stated(*rule)));
         }
     }
 
-    fn offer(&self, offer: &Offer, state: CandidateState, decided_by: Decision) -> Candidate {
+    fn offer(&self, prefix: IpNet, offer: &Offer, state: CandidateState, decided_by: Decision) -> Candidate {
         let document = self.topology.document();
         let origin = match &offer.via {
             Via::ExpressRoute { connection: Some(c), .. } | Via::Vpn { connection: Some(c), .. } => {
@@ -286,7 +285,7 @@ impl View<'_> {
             }
         };
         Candidate {
-            prefix: offer.prefix,
+            prefix,
             source: RouteSource::VirtualNetworkGateway,
             next_hop_type: EffectiveNextHopType::VirtualNetworkGateway,
             next_hop_ip_addresses: offer.next_hops.clone(),

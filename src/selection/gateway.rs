@@ -3,32 +3,30 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ipnet::IpNet;
-
-use crate::control_plane::{Domain, DomainOwner, Offer, Via};
+use crate::control_plane::{Domain, DomainOwner, Offer, Offers, Via};
 use crate::model::{Asn, HubRoutingPreference, ResourceId};
 use crate::prefix_table::PrefixTable;
 use crate::rule::Rule;
 
-/// The routes of one domain, one per prefix.
+/// The routes of one domain: for each prefix the group of prefixes that are offered alike, decided once.
 #[derive(Debug, Default)]
 pub(crate) struct GatewayTable {
-    pub(crate) routes: Vec<GatewayRoute>,
-    /// Positions in `routes`; shared with the compiled tables.
+    /// By number of the group: with the domain it is the behaviour of a route.
+    pub(crate) groups: Vec<GatewayGroup>,
+    /// The group of each prefix; shared with the domain's offers and the compiled tables.
     pub(crate) by_prefix: Arc<PrefixTable<u32>>,
 }
 
-/// The winners of one prefix, an equal-cost set, and those they beat. Positions in the domain's offers.
-#[derive(Debug)]
-pub(crate) struct GatewayRoute {
-    pub(crate) prefix: IpNet,
+/// The winners of the prefixes of a group, an equal-cost set, and those they beat. Positions in the domain's offers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct GatewayGroup {
     pub(crate) members: Vec<usize>,
     pub(crate) losers: Vec<(usize, Rule)>,
     /// What Azure prints: every member's next hops, sorted.
     pub(crate) next_hops: Vec<IpAddr>,
 }
 
-impl GatewayRoute {
+impl GatewayGroup {
     /// The rule that made the members win, or that made the row where nothing competed.
     pub(crate) fn decided_by(&self) -> Rule {
         self.losers.first().map_or(Rule::GWR_1, |(_, rule)| *rule)
@@ -36,49 +34,29 @@ impl GatewayRoute {
 }
 
 impl GatewayTable {
-    /// Ranks the offers of a domain. `connection_id` names a connection, for the tie of ER-9. An index that fits is
-    /// shared: it is that of another selection of the same prefixes.
-    pub(crate) fn select(
-        domain: &Domain,
-        connection_id: impl Fn(usize) -> ResourceId,
-        index: Option<&Arc<PrefixTable<u32>>>,
-    ) -> Self {
-        let mut by_prefix: PrefixTable<Vec<usize>> = PrefixTable::default();
-        for (o, offer) in domain.offers.iter().enumerate() {
-            by_prefix.entry(offer.prefix).push(o);
-        }
-        let mut routes = Vec::with_capacity(by_prefix.len());
-        for (prefix, offers) in by_prefix.iter() {
-            let mut rank = Rank { offers: &domain.offers, alive: offers.clone(), losers: Vec::new() };
+    /// Ranks the offers of a domain, once for each group. `connection_id` names a connection, for the tie of ER-9.
+    pub(crate) fn select(domain: &Domain, connection_id: impl Fn(usize) -> ResourceId) -> Self {
+        let offers = &domain.offers;
+        let decide = |of_group: &[u32]| {
+            let alive = of_group.iter().filter_map(|offer| usize::try_from(*offer).ok()).collect();
+            let mut rank = Rank { offers, alive, losers: Vec::new() };
             rank.run(domain, &connection_id);
             let mut members = rank.alive;
-            members.sort_by(|a, b| domain.offers[*a].via.cmp(&domain.offers[*b].via));
-            members.dedup_by(|a, b| domain.offers[*a].via == domain.offers[*b].via);
+            members.sort_by(|a, b| offers[*a].via.cmp(&offers[*b].via));
+            members.dedup_by(|a, b| offers[*a].via == offers[*b].via);
             let mut next_hops: Vec<IpAddr> =
-                members.iter().flat_map(|o| domain.offers[*o].next_hops.iter().copied()).collect();
+                members.iter().flat_map(|o| offers[*o].next_hops.iter().copied()).collect();
             next_hops.sort_unstable();
             next_hops.dedup();
-            routes.push(GatewayRoute { prefix, members, losers: rank.losers, next_hops });
-        }
-        let fits = |index: &&Arc<PrefixTable<u32>>| {
-            index.len() == routes.len()
-                && index
-                    .iter()
-                    .zip(&routes)
-                    .zip(0_u32..)
-                    .all(|(((prefix, at), route), i)| prefix == route.prefix && *at == i)
+            GatewayGroup { members, losers: rank.losers, next_hops }
         };
-        let shared = index.filter(fits).map(Arc::clone);
-        let by_prefix = shared.unwrap_or_else(|| {
-            Arc::new(routes.iter().zip(0_u32..).map(|(route, i)| (route.prefix, i)).collect())
-        });
-        Self { routes, by_prefix }
+        Self { groups: offers.groups().map(decide).collect(), by_prefix: Arc::clone(&offers.by_prefix) }
     }
 }
 
 /// Offers of one prefix, eliminated step by step; every loser keeps the rule that beat it.
 struct Rank<'d> {
-    offers: &'d [Offer],
+    offers: &'d Offers,
     alive: Vec<usize>,
     losers: Vec<(usize, Rule)>,
 }

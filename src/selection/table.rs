@@ -174,7 +174,7 @@ impl LocalKind {
 pub(crate) enum Handle {
     /// A position in [`SubnetTable::locals`].
     Local(u32),
-    /// A position in the routes of the domain's [`GatewayTable`].
+    /// A group of the domain's [`GatewayTable`].
     Gateway(u32),
     /// A position in [`SubnetTable::services`].
     Service(u32),
@@ -206,7 +206,7 @@ impl Selection {
     pub(crate) fn build(topology: &Topology, plane: &ControlPlane) -> Self {
         let document = topology.document();
         let connection_id = |c: usize| document.connections[c].id.clone();
-        let select = |domain| Arc::new(GatewayTable::select(domain, connection_id, None));
+        let select = |domain| Arc::new(GatewayTable::select(domain, connection_id));
         let gateways: Vec<Arc<GatewayTable>> = plane.domains.iter().map(select).collect();
         let mut build = Builder::new(topology, plane);
         let mut selection = Self { gateways, ..Self::default() };
@@ -242,7 +242,7 @@ impl Selection {
 
 impl Selection {
     /// The tables after failures that change nothing but what gateways offer: those of domains that offer the same
-    /// prefixes are shared. Also tells which tables are new. `None` where networks take their routes from elsewhere.
+    /// prefixes are shared. Also tells which tables are to be compiled anew. `None` where networks take their routes from elsewhere.
     pub(crate) fn after(
         &self,
         topology: &Topology,
@@ -263,7 +263,7 @@ impl Selection {
         let gateways: Vec<Arc<GatewayTable>> = domains
             .map(|((was, domain), table)| match was == domain {
                 true => Arc::clone(table),
-                false => Arc::new(GatewayTable::select(domain, connection_id, Some(&table.by_prefix))),
+                false => Arc::new(GatewayTable::select(domain, connection_id)),
             })
             .collect();
         let mut after = Self {
@@ -274,7 +274,7 @@ impl Selection {
             unbound: self.unbound.clone(),
             services: self.services.clone(),
         };
-        // Which gateway wins a prefix does not matter to a subnet's own routes, only that one has it.
+        // The compiled tables know the group of a prefix.
         let moved = |d: usize| !Arc::ptr_eq(&self.gateways[d].by_prefix, &after.gateways[d].by_prefix);
         let moved: Vec<bool> = (0..after.gateways.len()).map(moved).collect();
         let stale = |table: &Arc<SubnetTable>| table.subscription.is_some_and(|s| moved[s.domain]);
@@ -282,9 +282,16 @@ impl Selection {
         if stale.is_empty() {
             return Some((after, stale));
         }
+        // Which gateway wins a prefix does not matter to a subnet's own routes, only that one has it.
+        let differ =
+            |d: usize| moved[d] && !self.gateways[d].by_prefix.same_prefixes(&after.gateways[d].by_prefix);
+        let differ: Vec<bool> = (0..moved.len()).map(differ).collect();
         let build = Builder::new(topology, plane);
         for &t in &stale {
             let old = &self.tables[t];
+            if !old.subscription.is_some_and(|s| differ[s.domain]) {
+                continue;
+            }
             let vnet = &document.virtual_networks[old.vnet];
             let table = build.build_table(old.vnet, vnet, old.route_table, &old.services, &after);
             after.tables[t] = Arc::new(table);

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use azroute::Network;
 use azroute::model::{Document, EffectiveNextHopType as Hop, Limits, RouteSource, RouteState, Topology};
 use azroute::resolve::Place;
-use azroute::testing::generate::{self, GenerateError, HubAndSpoke, Random, Regions};
+use azroute::testing::generate::{self, Announced, GenerateError, HubAndSpoke, Random, Regions};
 use azroute::testing::oracle::{effective_rows, next_hop};
 
 fn bytes(document: &Document) -> String {
@@ -188,4 +188,47 @@ fn parts_are_what_they_say() {
     assert!(west.address_prefixes.iter().all(|p| storage.address_prefixes.contains(p)));
     let document = build(&HubAndSpoke::default());
     assert_eq!(generate::addresses(&document, 1_000, 7).len(), 1_000);
+}
+
+/// A whole table over circuits: every prefix arrives, over the links of its way and no other.
+#[test]
+fn a_table_is_announced_in_as_many_ways_as_asked_for() {
+    let size = HubAndSpoke {
+        spokes: 3,
+        circuits: 2,
+        learned_routes: 0,
+        vpn_sites: 0,
+        limits: Limits::LintOnly,
+        ..HubAndSpoke::default()
+    };
+    let table: Vec<(ipnet::IpNet, u32)> =
+        generate::prefixes(300, 9).into_iter().zip(64_496..).map(|(p, origin)| (p.into(), origin)).collect();
+    for (announced, ways) in [(Announced::Alike, 1), (Announced::ByOrigin(15), 15), (Announced::Each, 1)] {
+        let mut document = generate::hub_and_spoke(&size).unwrap();
+        assert_eq!(generate::announce(&mut document, table.iter().copied(), announced), Ok(300));
+        let spoke = document.virtual_networks.iter().find(|v| v.id.name().starts_with("spoke")).unwrap();
+        let subnet = spoke.subnet_id(&spoke.subnets[0].name);
+        let network = Network::build(&Topology::new(document).unwrap()).unwrap();
+        let mut seen = HashSet::new();
+        for (prefix, _) in table.iter().step_by(4) {
+            let answer = network.resolve(&subnet, prefix.network()).unwrap();
+            let mut edges: Vec<String> = answer
+                .paths()
+                .flat_map(|path| path.hops().iter().map(|hop| hop.place.to_string()).collect::<Vec<_>>())
+                .filter(|place| place.contains("edge router"))
+                .collect();
+            edges.sort();
+            edges.dedup();
+            assert!(!edges.is_empty(), "{answer}");
+            seen.insert(edges);
+        }
+        assert_eq!(seen.len(), ways, "{announced:?}");
+        let effective = network.effective_routes(&subnet).unwrap();
+        let learned =
+            effective.rows().iter().filter(|r| r.source == RouteSource::VirtualNetworkGateway).count();
+        assert_eq!(learned, 300);
+    }
+    let mut document = generate::hub_and_spoke(&size).unwrap();
+    let error = generate::announce(&mut document, table, Announced::ByOrigin(16)).unwrap_err();
+    assert_eq!(error, GenerateError::Limit { what: "ways of announcing", asked: 16, legal: 15 });
 }

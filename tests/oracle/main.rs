@@ -1,5 +1,6 @@
 //! Random designs against an oracle that is as plain as can be, and the laws that every design obeys.
 
+mod classes;
 mod designs;
 mod differential;
 mod edge;

@@ -329,7 +329,7 @@ proptest! {
                 let address = if probe.is_ipv4() { "192.0.2.9" } else { "2001:db8::9" };
                 let from = Source::at(source.clone(), address.parse().unwrap());
                 let print = |answer: Result<Answer, _>| answer.map(|a| a.to_string()).map_err(|e: ResolveError| e.to_string());
-                let of = |network: &Network| print(network.resolve(from.clone(), probe));
+                let of = |network: &Network| print(network.resolve(from.clone(), probe).map(azroute::resolve::Resolved::into_answer));
                 prop_assert_eq!(of(&before), of(&after));
                 let flow = Flow::tcp(from.clone(), 50_000, probe, 443);
                 let taken = |network: &Network| print(network.resolve_flow(&flow));

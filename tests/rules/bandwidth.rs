@@ -84,7 +84,7 @@ fn bw_4_raised_in_place_and_lowered_by_creating_it_anew() {
     assert!(
         network.transitions(&[Change::SetBandwidth { circuit: "x".into(), bandwidth_in_mbps: 1 }]).is_err()
     );
-    let after = network.apply(&[set(200)]).unwrap().resolve("vm", ip("10.50.0.9")).unwrap();
+    let after = network.apply(&[set(200)]).unwrap().resolve("vm", ip("10.50.0.9")).unwrap().into_answer();
     assert_eq!(after.path().bandwidth().unwrap().guaranteed_in_mbps, 200);
 }
 

@@ -221,7 +221,7 @@ fn enc_4_microsoft_peering_towards_a_customer_is_clear() {
     };
     for leg in [Leg::Initiate, Leg::Reply] {
         for macsec in [false, true] {
-            let answer = built(macsec).resolve_leg("vm", ip("203.0.113.9"), leg).unwrap();
+            let answer = built(macsec).resolve_leg("vm", ip("203.0.113.9"), leg).unwrap().into_answer();
             assert_eq!(answer.path().is_encrypted(), macsec, "{leg}: {answer}");
         }
     }

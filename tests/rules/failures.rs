@@ -32,11 +32,11 @@ fn gateway_rows(network: &Network, subnet: &str) -> Vec<String> {
 }
 
 fn there(network: &Network, destination: &str) -> azroute::resolve::Answer {
-    network.resolve("vm", ip(destination)).unwrap()
+    network.resolve("vm", ip(destination)).unwrap().into_answer()
 }
 
 fn back(network: &Network) -> azroute::resolve::Answer {
-    network.resolve("dc", ip("10.0.0.4")).unwrap()
+    network.resolve("dc", ip("10.0.0.4")).unwrap().into_answer()
 }
 
 /// Forced tunnelling fails open: with the circuit goes its default route, and the Internet is reached directly.

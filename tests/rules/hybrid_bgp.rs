@@ -5,7 +5,8 @@
 use std::net::IpAddr;
 
 use azroute::Network;
-use azroute::model::{Document, RouteSource, Topology};
+use azroute::model::bgp::Origination;
+use azroute::model::{Change, Document, RouteSource, Topology};
 
 /// A datacentre with two edge routers, one on each link of a circuit; `extra` goes behind the document.
 ///
@@ -403,4 +404,37 @@ fn an_explanation_goes_back_to_where_the_route_entered() {
         first.to_string().contains("BGP-11 (U) private numbers of Azure stay in it: as_path 65515 -> none"),
         "{first}"
     );
+}
+
+/// BGP-9: what a router announces and withdraws arrives at the subnet, as in a network built anew.
+#[test]
+fn prefixes_are_announced_and_withdrawn_in_a_network_that_stands() {
+    let before = network(DATACENTRE);
+    let origination =
+        Origination { prefixes: vec!["198.51.100.0/24".parse().unwrap()], ..Origination::default() };
+    let announce = Change::Announce { speaker: "r1".into(), origination };
+    let announced = before.apply(std::slice::from_ref(&announce)).unwrap();
+    assert_eq!(gateway_rows(&announced, "hub/subnets/web"), ["192.168.0.0/16", "198.51.100.0/24"]);
+    assert_eq!(links(&announced, "hub/subnets/web", "198.51.100.1"), ["primary", "secondary"]);
+    assert_eq!(gateway_rows(&before, "hub/subnets/web"), ["192.168.0.0/16"], "the old network stays");
+
+    // Of two routers that announce a prefix one withdraws it: the other's link has it from the router beside it.
+    let prefixes = vec!["192.168.0.0/16".parse().unwrap()];
+    let withdraw = |speaker: &str| Change::Withdraw { speaker: speaker.into(), prefixes: prefixes.clone() };
+    let one = announced.apply(&[withdraw("r2")]).unwrap();
+    assert_eq!(gateway_rows(&one, "hub/subnets/web"), ["192.168.0.0/16", "198.51.100.0/24"]);
+    let none = one.apply(&[withdraw("r1")]).unwrap();
+    assert_eq!(gateway_rows(&none, "hub/subnets/web"), ["198.51.100.0/24"]);
+    assert_eq!(none.topology().document().bgp_speakers[1].originate, []);
+    // In one step, and with what the network was built of.
+    let at_once = before.apply(&[announce, withdraw("r1"), withdraw("r2")]).unwrap();
+    assert_eq!(at_once.topology().document(), none.topology().document());
+    assert_eq!(gateway_rows(&at_once, "hub/subnets/web"), ["198.51.100.0/24"]);
+
+    let error = none.apply(&[withdraw("r1")]).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "the change names the announcement of a BGP speaker `r1`, which the topology does not hold"
+    );
+    assert!(none.apply(&[withdraw("r9")]).is_err());
 }

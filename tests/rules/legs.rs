@@ -134,7 +134,7 @@ fn msp_7_a_longer_prefix_on_the_internet_beats_expressroute_and_an_equal_one_doe
     assert_eq!(by("203.0.113.0/25", "203.0.113.9"), "service > edge > dc");
     assert_eq!(by("203.0.113.0/25", "203.0.113.200"), "service > c1:primary > dc");
     // Replies of a virtual machine, too: its table says Internet, the edge decides (MSP-13).
-    let answer = built("203.0.113.0/25").resolve("vm", ip("203.0.113.9")).unwrap();
+    let answer = built("203.0.113.0/25").resolve("vm", ip("203.0.113.9")).unwrap().into_answer();
     assert_end(&answer, "Egress(Internet, default outbound access)");
 }
 
@@ -417,7 +417,7 @@ fn out_1_replies_from_the_internet_come_back_to_whose_address_it_was() {
     }
     // Nobody opens a flow to a NAT gateway's address.
     let alone = base().with(public_ip("nat-ip", "198.51.102.9"));
-    let answer = build(alone).resolve(Source::Internet(ip(HOST)), ip("198.51.102.9")).unwrap();
+    let answer = build(alone).resolve(Source::Internet(ip(HOST)), ip("198.51.102.9")).unwrap().into_answer();
     assert_end(&answer, "Drop(NoRoute)");
 }
 
@@ -461,7 +461,7 @@ fn walk_9_the_internet_reaches_the_backends_of_a_public_front_end() {
     };
     let built =
         base().nic("vm2", "v/subnets/s", "10.0.0.5").with(balancer).with(public_ip("lb-ip", "198.51.102.7"));
-    let answer = build(built).resolve(Source::Internet(ip(HOST)), ip("198.51.102.7")).unwrap();
+    let answer = build(built).resolve(Source::Internet(ip(HOST)), ip("198.51.102.7")).unwrap().into_answer();
     assert_eq!(ways(&answer), ["internet > edge > lb > vm", "internet > edge > lb > vm2"]);
 }
 
@@ -509,7 +509,7 @@ fn walk_8_a_published_server_answers_by_what_published_it() {
         by_firewall(vec![rewrite("198.51.102.8/32")]).resolve_pair(from(), ip("198.51.102.8")).unwrap();
     assert_way(pair.forward(), "internet > edge > afw > vm");
     assert_way(pair.reply().unwrap(), "vm > afw > edge");
-    let closed = by_firewall(Vec::new()).resolve(from(), ip("198.51.102.8")).unwrap();
+    let closed = by_firewall(Vec::new()).resolve(from(), ip("198.51.102.8")).unwrap().into_answer();
     assert_end(&closed, "Drop(DeniedByAppliance, afw)");
     // What the machine itself opens leaves by the firewall's address, and comes back to it first.
     let out = by_firewall(Vec::new()).resolve_pair("vm", ip(HOST)).unwrap();
@@ -528,7 +528,8 @@ fn iso_1_a_public_address_of_two_tenants_is_ambiguous_from_outside() {
         ..OnPremisesSite::new("other", [])
     };
     let source = || Source::ServiceAddress(ip(SERVICE));
-    let both = build(msp().with(other.clone())).resolve(source(), ip("203.0.113.9"));
+    let built = build(msp().with(other.clone()));
+    let both = built.resolve(source(), ip("203.0.113.9"));
     let Err(ResolveError::AmbiguousDestination { tenants, .. }) = both else { unreachable!("{both:?}") };
     assert_eq!(tenants, ["-", "fabrikam"]);
     // From inside, the other tenant changes nothing.

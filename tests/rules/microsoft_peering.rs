@@ -8,8 +8,8 @@ use azroute::Network;
 use azroute::analysis::FindingCode;
 use azroute::bgp::Stage;
 use azroute::model::bgp::AsPath;
-use azroute::model::{Asn, CircuitSkuTier, Date, Document, PeeringType, Topology};
-use azroute::resolve::Place;
+use azroute::model::{Advertisement, Asn, CircuitSkuTier, Date, Document, PeeringType, Topology};
+use azroute::resolve::{Leg, Place};
 use azroute::rule::Rule;
 
 /// A datacentre with one router on each of two circuits with Microsoft peering; its public pool is announced on both.
@@ -263,6 +263,57 @@ fn pub_5_msp_5_past_200_prefixes_routers_lose_the_session() {
     }
     assert!(!heard(&network(|d| many(d, 200)), "r1").is_empty());
     assert!(!heard(&public(|d| many(d, 200)), "r1").is_empty());
+}
+
+/// Lists in place of the routers: what the site announces, by circuit and path.
+fn declare(document: &mut Document, told: &[(&str, &[u32], u32)]) {
+    document.bgp_speakers.clear();
+    document.bgp_sessions.clear();
+    for (circuit, path, count) in told {
+        let prefixes = (0..*count).map(|i| match i {
+            0 => "203.0.113.0/24".parse().unwrap(),
+            _ => format!("20.0.{i}.0/24").parse::<ipnet::IpNet>().unwrap(),
+        });
+        let mut list = Advertisement::new(*circuit, prefixes, path.iter().copied().map(Asn));
+        list.peering = document.express_route_circuits[0].peerings[0].peering_type;
+        document.on_premises_sites[0].advertisements.push(list);
+    }
+}
+
+/// PUB-5, MSP-5: a declared list loses the session past 200 prefixes as a router does, both ways, and what is registered
+/// counts and is lost with it.
+#[test]
+fn pub_5_msp_5_past_200_prefixes_a_list_loses_the_session() {
+    let list = |count: u32| {
+        move |d: &mut Document| {
+            d.express_route_circuits.truncate(1);
+            d.express_route_circuits[0].peerings[0].advertised_public_prefixes =
+                vec!["203.0.114.0/24".parse().unwrap()];
+            declare(d, &[("er1", &[65_001], count)]);
+        }
+    };
+    let replies = |network: &Network, to: &str| {
+        let answer = network.resolve_leg("v/subnets/web", to.parse::<IpAddr>().unwrap(), Leg::Reply).unwrap();
+        answer.hops().any(|hop| matches!(hop.place, Place::Msee { .. }))
+    };
+    let sends = |network: &Network| !circuits(network, "dc/routers/r1", "198.51.100.9").is_empty();
+    for (kind, within, beyond) in [
+        ("Microsoft", network(list(199)), network(list(200))),
+        ("public", public(list(199)), public(list(200))),
+    ] {
+        assert!(replies(&within, "203.0.113.9") && replies(&within, "203.0.114.9"), "{kind}");
+        assert!(!replies(&beyond, "203.0.113.9") && !replies(&beyond, "203.0.114.9"), "{kind}");
+    }
+    assert!(sends(&public(list(199))) && !sends(&public(list(200))));
+}
+
+/// MSP-6: of two lists of one prefix the path counts that is the shorter one without its private numbers.
+#[test]
+fn msp_6_of_two_lists_private_numbers_do_not_count() {
+    let long: &[u32] = &[3_333, 65_001, 65_001];
+    let network =
+        network(|d| declare(d, &[("er1", long, 1), ("er1", &[3_333, 3_334], 1), ("er2", &[3_333], 1)]));
+    assert_eq!(circuits(&network, "v/subnets/web", "203.0.113.9"), ["er1", "er2"]);
 }
 
 /// PUB-7: on public peering private numbers stay in the path.

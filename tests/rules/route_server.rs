@@ -6,7 +6,8 @@ use std::net::IpAddr;
 
 use azroute::Network;
 use azroute::bgp::NotSent;
-use azroute::model::{Document, RouteSource, Topology};
+use azroute::model::bgp::AsPath;
+use azroute::model::{Asn, Document, RouteSource, Topology};
 
 /// A hub with a Route Server, an appliance, an ExpressRoute gateway and a VPN gateway; a branch over VPN, a datacentre over
 /// a circuit, and a partner's network that the appliance reaches by a tunnel of its own.
@@ -125,6 +126,26 @@ fn places(network: &Network, from: &str, to: &str) -> String {
     let answer = network.resolve(from, ip(to)).unwrap();
     let hops: Vec<String> = answer.path().hops().iter().map(|hop| hop.place.to_string()).collect();
     format!("{} => {}", hops.join(" > "), answer.disposition())
+}
+
+/// ARS-7: however long the path over ExpressRoute is; the edge takes nothing from the gateway that it would have to keep
+/// the datacentre's route back for.
+#[test]
+fn ars_7_a_long_path_over_expressroute_is_programmed() {
+    let both = |path: Vec<u32>| {
+        network(move |d| {
+            let dc = &mut d.bgp_speakers[0].originate[0];
+            (dc.attributes.as_path, dc.attributes.local_preference) =
+                (AsPath::sequence(path.iter().copied().map(Asn)), Some(200));
+            let prefix = dc.prefixes[0];
+            d.bgp_speakers[2].originate[0].prefixes.push(prefix);
+        })
+    };
+    for network in [both(vec![]), both(vec![65_001]), both(vec![65_001; 4])] {
+        assert!(network.bgp().unwrap().unsettled().next().is_none());
+        let found = rows(&network, "spoke/subnets/web");
+        assert!(found.contains(&"192.168.0.0/16 []".to_owned()), "{found:?}");
+    }
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn built(builder: TopologyBuilder) -> Network {
 }
 
 fn ask(network: &Network, from: &str, to: &str) -> Answer {
-    network.resolve(from, ip(to)).unwrap_or_else(|error| panic!("{from} -> {to}: {error}"))
+    network.resolve(from, ip(to)).unwrap_or_else(|error| panic!("{from} -> {to}: {error}")).into_answer()
 }
 
 fn kind(network: &Network, from: &str, to: &str) -> DispositionKind {

@@ -76,7 +76,7 @@ fn endpoint(builder: TopologyBuilder, policy: PrivateEndpointNetworkPolicies) ->
 
 fn ask(builder: TopologyBuilder, destination: &str) -> Answer {
     let network = Network::build(&builder.build().unwrap()).unwrap();
-    network.resolve("v/subnets/s", destination.parse().unwrap()).unwrap()
+    network.resolve("v/subnets/s", destination.parse().unwrap()).unwrap().into_answer()
 }
 
 /// The next hop type, and the prefix that won.

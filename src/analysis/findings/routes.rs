@@ -477,11 +477,11 @@ impl<'n> Lint<'n> {
 
     fn injected_loop(&mut self, v: usize, s: usize, device: Device, addresses: &[IpAddr]) {
         for default in defaults() {
-            let Some((domain, route)) = self.gateway_default(self.selection.of_subnet[v][s], &default) else {
+            let Some((domain, group)) = self.gateway_default(self.selection.of_subnet[v][s], &default) else {
                 continue;
             };
             let offers = &self.plane.domains[domain].offers;
-            let own = self.selection.gateways[domain].routes[route].members.iter().any(
+            let own = self.selection.gateways[domain].groups[group].members.iter().any(
                 |o| matches!(&offers[*o].via, Via::RouteServer { next_hop } if addresses.contains(next_hop)),
             );
             if own {
@@ -495,17 +495,17 @@ impl<'n> Lint<'n> {
         }
     }
 
-    /// The Active default route of a table where it is a gateway's: its domain and place there.
+    /// The Active default route of a table where it is a gateway's: its domain and group there.
     fn gateway_default(&self, table: usize, default: &IpNet) -> Option<(usize, usize)> {
         let table = &self.selection.tables[table];
         let domain = table.subscription?.domain;
-        let route = *self.selection.gateways[domain].by_prefix.get(default)?;
+        let group = *self.selection.gateways[domain].by_prefix.get(default)?;
         let overridden = table.by_prefix.get(default).into_iter().flatten().any(|i| {
             let local = &table.locals[*i];
             matches!(local.kind, LocalKind::User { .. }) && local.state == CandidateState::Active
         });
         let taken = !overridden && table.gateway_refusal(default).is_none();
-        taken.then_some((domain, usize::try_from(route).ok()?))
+        taken.then_some((domain, usize::try_from(group).ok()?))
     }
 
     /// SEL-9: gateway routes strictly inside a route to an appliance. A default route is left out: more specific routes
@@ -527,9 +527,9 @@ impl<'n> Lint<'n> {
                     continue;
                 }
                 let mut past: Vec<IpNet> = Vec::new();
-                for (inner, at) in gateway.by_prefix.children(&prefix).take(SCAN) {
-                    let by_appliance = usize::try_from(*at).ok().is_some_and(|at| {
-                        let hops = &gateway.routes[at].next_hops;
+                for (inner, group) in gateway.by_prefix.children(&prefix).take(SCAN) {
+                    let by_appliance = usize::try_from(*group).ok().is_some_and(|group| {
+                        let hops = &gateway.groups[group].next_hops;
                         !hops.is_empty() && hops.iter().all(|ip| route.next_hop_ip_addresses.contains(ip))
                     });
                     let bypasses = inner != prefix

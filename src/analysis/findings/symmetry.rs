@@ -129,10 +129,10 @@ impl<'n> Lint<'n> {
     }
 
     /// Whether a route of a domain leads to on-premises: over a circuit or tunnel, not to another virtual network.
-    fn is_on_premises(&self, domain: usize, route: u32) -> bool {
+    fn is_on_premises(&self, domain: usize, group: u32) -> bool {
         let offers = &self.plane.domains[domain].offers;
-        usize::try_from(route).ok().is_some_and(|route| {
-            self.selection.gateways[domain].routes[route].members.iter().any(|o| {
+        usize::try_from(group).ok().is_some_and(|group| {
+            self.selection.gateways[domain].groups[group].members.iter().any(|o| {
                 matches!(offers[*o].via, Via::ExpressRoute { far: None, .. } | Via::Vpn { far: None, .. })
             })
         })
@@ -143,16 +143,16 @@ impl<'n> Lint<'n> {
         let routes = self.selection.gateways[domain].by_prefix.iter();
         routes
             .take(SCAN)
-            .any(|(prefix, route)| prefix.prefix_len() > 0 && self.is_on_premises(domain, *route))
+            .any(|(prefix, group)| prefix.prefix_len() > 0 && self.is_on_premises(domain, *group))
     }
 
     fn egress(&self, at: usize, domain: usize, specific: bool, spaces: &PrefixTable<()>) -> Egress<'n> {
         let table = &self.selection.tables[at];
         let gateway = &self.selection.gateways[domain];
-        let there = |prefix: &IpNet, route: u32| {
+        let there = |prefix: &IpNet, group: u32| {
             (prefix.prefix_len() > 0 || !specific)
                 && table.shadow.shortest(prefix).is_none()
-                && self.is_on_premises(domain, route)
+                && self.is_on_premises(domain, group)
         };
         let bound = self.bound(at);
         if let Some(bound) = bound {

@@ -94,7 +94,8 @@ impl<'n> Views<'n> {
                     network,
                     next_hop,
                     loc_prf: attributes.local_preference,
-                    weight: Some(attributes.weight.unwrap_or(0)),
+                    // An edge's weights are ours, to put customers before branches (ARS-7).
+                    weight: Some(0),
                     path: CircuitPath {
                         as_path: attributes.as_path.clone(),
                         origin: Some(attributes.origin),

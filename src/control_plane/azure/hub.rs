@@ -30,7 +30,7 @@ use crate::model::{
 };
 
 /// Which way a hub sends packets, as positions in the document.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum HubWay {
     /// Into the network of a connection.
     Connection(usize),
@@ -421,6 +421,7 @@ impl Azure<'_> {
                 id: id.clone(),
                 a: SessionEnd {
                     export_policies: vec![super::policies::TO_GATEWAY.to_owned()],
+                    weight: Some(super::policies::USUAL_WEIGHT),
                     ..accepting(&edge)
                 },
                 b: SessionEnd {

@@ -33,7 +33,7 @@ const CLOSED_TO_WANS: &str = "azure/hubs/of-gateways-that-let-no-wan-in";
 pub(crate) const BETWEEN_HUBS: Asn = Asn(65_520);
 
 /// Where a hub has a route from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum HubKind {
     /// A connected network, or a static route of its connection (VWAN-15).
     Network = 1,

@@ -19,6 +19,7 @@ pub(super) const FROM_PUBLIC_CUSTOMER: &str = "azure/msee/public/from-customer";
 pub(super) const NOT_VALIDATED: &str = "azure/msee/not-validated";
 pub(super) const TO_CUSTOMER: &str = "azure/msee/to-customer";
 pub(super) const TO_GATEWAY: &str = "azure/msee/to-gateway";
+pub(super) const FROM_GATEWAY: &str = "azure/msee/from-gateway";
 pub(super) const FROM_APPLIANCE: &str = "azure/route-server/from-appliance";
 pub(super) const TO_APPLIANCE: &str = "azure/route-server/to-appliance";
 pub(super) const TO_BRANCH: &str = "azure/route-server/to-branch";
@@ -133,6 +134,15 @@ pub(super) fn common(policy: &mut RoutingPolicy) {
                 ),
                 statement("GWR-1: what customers announce", any(), accept()),
             ],
+        ),
+        // Else an edge that believes the gateway, and so keeps back what would correct it, is a stable state as well.
+        definition(
+            FROM_GATEWAY,
+            [statement(
+                "ARS-7: what a customer announces stands before what branches send back",
+                large_any(BRANCHES),
+                Actions { set_weight: Some(DEFERRED), ..accept() },
+            )],
         ),
         definition(
             FROM_BESIDE,

@@ -193,7 +193,9 @@ impl Azure<'_> {
                 design.sessions.push(BgpSession {
                     id: id.clone(),
                     a: SessionEnd {
+                        import_policies: vec![policies::FROM_GATEWAY.to_owned()],
                         export_policies: vec![policies::TO_GATEWAY.to_owned()],
+                        weight: Some(policies::USUAL_WEIGHT),
                         ..accepting(&edge)
                     },
                     b: SessionEnd {
@@ -293,14 +295,19 @@ impl Azure<'_> {
                 let from_other = policies::reached(&mut design.routing_policy, position(o));
                 let from_here = policies::reached(&mut design.routing_policy, position(c));
                 let private = PeeringType::AzurePrivatePeering;
+                let reached = |edge: &ResourceId, policy: &String| SessionEnd {
+                    import_policies: vec![policy.clone()],
+                    weight: Some(policies::USUAL_WEIGHT),
+                    ..accepting(edge)
+                };
                 for link in LinkRole::BOTH {
                     for far in LinkRole::BOTH {
                         let (a, b) = (msee(&circuit.id, private, link), msee(&other.id, private, far));
                         let id = a.child("globalReach", b.as_str());
                         design.sessions.push(BgpSession {
                             id: id.clone(),
-                            a: SessionEnd { import_policies: vec![from_other.clone()], ..accepting(&a) },
-                            b: SessionEnd { import_policies: vec![from_here.clone()], ..accepting(&b) },
+                            a: reached(&a, &from_other),
+                            b: reached(&b, &from_here),
                             shutdown: !(circuit.link(link).up && other.link(far).up),
                             families: FAMILIES.to_vec(),
                             ..BgpSession::default()
@@ -425,6 +432,7 @@ impl Azure<'_> {
                         .collect(),
                     import_policies: import.into_iter().map(str::to_owned).collect(),
                     export_policies: vec![policies::TO_CUSTOMER.to_owned()],
+                    weight: (peering == PeeringType::AzurePrivatePeering).then_some(policies::USUAL_WEIGHT),
                     ..accepting(&msee(&circuit.id, peering, link))
                 };
                 Some((end, circuit.link(link).up, &FAMILIES))
@@ -514,7 +522,7 @@ impl Azure<'_> {
                 _ => Asn::MICROSOFT_EDGE,
             };
             let asn = own_number(&told, azure_asn);
-            let mut originate = announced(told.into_iter());
+            let mut originate = announced(told.into_iter(), peering, azure_asn);
             originate.extend(self.registered(over, &originate));
             // What is declared is announced, whatever is heard.
             for origination in &mut originate {
@@ -548,11 +556,14 @@ impl Azure<'_> {
         }
     }
 
-    /// On Microsoft peering what is registered counts as announced where nothing is said of it.
+    /// On Microsoft and public peering what is registered counts as announced where nothing is said of it.
     fn registered(&self, over: LearnedOver, told: &[Origination]) -> Option<Origination> {
-        let LearnedOver::Circuit(c, PeeringType::MicrosoftPeering, _) = over else { return None };
+        let LearnedOver::Circuit(c, peering, _) = over else { return None };
+        if peering == PeeringType::AzurePrivatePeering {
+            return None;
+        }
         let circuit = &self.topology.document().express_route_circuits[c];
-        let registered = &circuit.peering(PeeringType::MicrosoftPeering)?.advertised_public_prefixes;
+        let registered = &circuit.peering(peering)?.advertised_public_prefixes;
         let silent = |p: &IpNet| told.iter().all(|o| !o.prefixes.contains(p));
         let prefixes: Vec<IpNet> = registered.iter().map(IpNet::trunc).filter(silent).collect();
         (!prefixes.is_empty()).then(|| Origination { prefixes, ..Origination::default() })
@@ -577,22 +588,31 @@ fn own_number(told: &[&Advertisement], azure: Asn) -> Asn {
     }
 }
 
-/// Declared announcements as a speaker makes them: of one prefix the shortest path.
-fn announced<'a>(told: impl Iterator<Item = &'a Advertisement>) -> Vec<Origination> {
-    let mut best: BTreeMap<IpNet, &[Asn]> = BTreeMap::new();
+/// Declared announcements as a speaker makes them: of one prefix the path that is the shortest to Azure's end, of those
+/// that it takes. A stand-in is one speaker for all who announce there, and so has to choose as Azure would.
+fn announced<'a>(
+    told: impl Iterator<Item = &'a Advertisement>,
+    peering: PeeringType,
+    azure: Asn,
+) -> Vec<Origination> {
+    let microsoft = peering == PeeringType::MicrosoftPeering;
+    // A path with Azure's own number comes to nothing (BGP-5), one with numbers that no customer has neither (BGP-3);
+    // private numbers do not count (MSP-6).
+    let refused = |asn: &Asn| *asn == azure || (microsoft && (64_496..=64_511).contains(&asn.0));
+    let rank = |path: &[Asn]| {
+        let counted = path.iter().filter(|asn| !(microsoft && asn.is_private())).count();
+        (path.iter().any(refused), counted)
+    };
+    let mut said: Vec<(IpNet, &[Asn])> = Vec::new();
     for advertisement in told {
-        let path = advertisement.as_path.as_slice();
-        for prefix in &advertisement.prefixes {
-            let known = best.entry(prefix.trunc()).or_insert(path);
-            // A path with Microsoft's own number comes to nothing (BGP-5).
-            let rank = |path: &[Asn]| (path.contains(&Asn::MICROSOFT_EDGE), path.len());
-            if (rank(path), path) < (rank(known), *known) {
-                *known = path;
-            }
-        }
+        said.extend(advertisement.prefixes.iter().map(|p| (p.trunc(), advertisement.as_path.as_slice())));
     }
+    said.sort_unstable_by(|(a, short), (b, long)| {
+        a.cmp(b).then_with(|| (rank(short), *short).cmp(&(rank(long), *long)))
+    });
+    said.dedup_by_key(|(prefix, _)| *prefix);
     let mut by_path: BTreeMap<&[Asn], Vec<IpNet>> = BTreeMap::new();
-    for (prefix, path) in best {
+    for (prefix, path) in said {
         by_path.entry(path).or_default().push(prefix);
     }
     by_path

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::ops::Range;
 
 use ipnet::IpNet;
+use rustc_hash::FxHashMap;
 
 use super::super::azure::Marks;
 use super::super::bgp::{Bgp, flat};
+use super::super::offered::OfferList;
 use super::super::{EventKind, LearnedOver, Links, Offer, Via};
 use super::Builder;
 use crate::bgp::Stage;
@@ -16,9 +19,6 @@ use crate::model::{
 };
 use crate::rule::Rule;
 
-/// Over which links a path with these marks comes.
-type Way = ((Vec<Asn>, Marks), Links);
-
 impl Builder<'_> {
     /// Routes that the gateway is declared to have learned.
     pub(super) fn declared_routes(
@@ -26,7 +26,7 @@ impl Builder<'_> {
         g: usize,
         gateway: &VirtualNetworkGateway,
         next_hops: &[IpAddr],
-        offers: &mut Vec<Offer>,
+        offers: &mut OfferList,
     ) {
         for route in &gateway.learned_routes {
             let connection = route.connection.as_ref().and_then(|id| match self.topology.entity(id) {
@@ -74,14 +74,14 @@ impl Builder<'_> {
                     Via::Vpn { gateway: g, connection, far }
                 }
             };
-            offers.push(Offer {
-                prefix: route.prefix.trunc(),
+            let offer = Offer {
                 via,
                 as_path: route.as_path.clone(),
                 weight: found.map_or(0, |c| c.routing_weight),
                 is_static: false,
                 next_hops: next_hops.to_vec(),
-            });
+            };
+            offers.push(route.prefix, offer);
         }
     }
 
@@ -94,15 +94,16 @@ impl Builder<'_> {
         (g, gateway): (usize, &VirtualNetworkGateway),
         (c, connection): (usize, &Connection),
         next_hops: &[IpAddr],
-        offers: &mut Vec<Offer>,
+        offers: &mut OfferList,
     ) {
         let Some(circuit) = self.circuit(connection) else { return };
         let arrivals = LinkRole::BOTH.map(|link| {
             let session = connection.id.child("links", link.as_str());
             (link, bgp.engine.arrivals(&session, &gateway.id, Stage::PostPolicy))
         });
-        // Prefixes of one group come with the same attributes.
-        let mut by_group: BTreeMap<u32, Vec<Way>> = BTreeMap::new();
+        // Prefixes of one group come with the same attributes, and are offered alike.
+        let mut by_group: FxHashMap<u32, Range<usize>> = FxHashMap::default();
+        let mut kinds: Vec<u32> = Vec::new();
         let mut prefixes: Vec<(IpNet, u32)> = Vec::new();
         for (at, (_, arrived)) in arrivals.iter().enumerate() {
             for (prefix, group, _) in arrived.iter() {
@@ -121,40 +122,44 @@ impl Builder<'_> {
                             .and_modify(|known| *known = known.or(links))
                             .or_insert(links);
                     }
-                    found.into_iter().collect()
+                    let first = kinds.len();
+                    for ((as_path, marks), links) in found {
+                        kinds.push(offers.kind(Offer {
+                            via: Via::ExpressRoute {
+                                gateway: g,
+                                connection: Some(c),
+                                circuit: Some(circuit),
+                                links,
+                                far: marks.gateway,
+                                reached: marks.reached,
+                            },
+                            as_path,
+                            weight: connection.routing_weight,
+                            is_static: false,
+                            next_hops: next_hops.to_vec(),
+                        }));
+                    }
+                    first..kinds.len()
                 });
             }
         }
-        prefixes.sort_unstable();
         offers.reserve(prefixes.len());
         for (prefix, group) in prefixes {
-            for ((as_path, marks), links) in by_group.get(&group).into_iter().flatten() {
-                offers.push(Offer {
-                    prefix,
-                    via: Via::ExpressRoute {
-                        gateway: g,
-                        connection: Some(c),
-                        circuit: Some(circuit),
-                        links: *links,
-                        far: marks.gateway,
-                        reached: marks.reached,
-                    },
-                    as_path: as_path.clone(),
-                    weight: connection.routing_weight,
-                    is_static: false,
-                    next_hops: next_hops.to_vec(),
-                });
+            let of_group = by_group.get(&group).and_then(|range| kinds.get(range.clone()));
+            for kind in of_group.into_iter().flatten() {
+                offers.push_kind(prefix, *kind);
             }
         }
     }
 
     /// ER-20: routes beyond the SKU's capacity are kept and reported.
-    pub(super) fn capacity(&mut self, gateway: &VirtualNetworkGateway, learned: usize) {
+    pub(super) fn capacity(&mut self, gateway: &VirtualNetworkGateway, learned: impl FnOnce() -> usize) {
         if gateway.gateway_type != GatewayType::ExpressRoute {
             return;
         }
         let Some(sku) = &gateway.sku else { return };
         let Some(capacity) = limits::learned_routes(sku) else { return };
+        let learned = learned();
         if learned > capacity {
             let detail = format!("{learned} routes learned, `{sku}` is made for {capacity}");
             self.event(EventKind::GatewayRouteCapacityExceeded, &gateway.id, Rule::ER_20, detail);

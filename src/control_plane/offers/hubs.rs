@@ -1,9 +1,13 @@
 //! What the tables of hubs offer to connected networks.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
+
+use ipnet::IpNet;
 
 use super::super::azure::HubWay;
 use super::super::hub_tables::{HubMember, HubTable};
+use super::super::offered::OfferList;
 use super::super::{ControlPlane, Offer, Via};
 use super::{Builder, static_offer};
 use crate::model::{Entity, ResourceId, VirtualHub};
@@ -11,11 +15,11 @@ use crate::model::{Entity, ResourceId, VirtualHub};
 impl Builder<'_> {
     /// What a table of a hub gives the networks that are associated with it (VWAN-2): what it holds, and what the hub is
     /// declared to know beside that.
-    pub(super) fn hub_offers(&mut self, plane: &ControlPlane, h: usize, table: Option<&str>) -> Vec<Offer> {
+    pub(super) fn hub_offers(&mut self, plane: &ControlPlane, h: usize, table: Option<&str>) -> OfferList {
         let document = self.topology.document();
         let hub = &document.virtual_hubs[h];
         let routes = &plane.hubs[h];
-        let mut offers = Vec::new();
+        let mut offers = OfferList::default();
         let (at, held) = match table {
             None => (0, routes.tables.first()),
             Some(name) => {
@@ -28,19 +32,19 @@ impl Builder<'_> {
         if let Some((_, held)) = held {
             self.held(plane, (h, hub), (at, held), &mut offers);
         }
-        let computed = offers.len();
+        let computed: HashSet<IpNet> = offers.prefixes_from(0).copied().collect();
         for route in hub.learned_routes.iter().filter(|_| at == 0) {
             let prefix = route.prefix.trunc();
-            if offers[..computed].iter().any(|o| o.prefix == prefix) {
+            if computed.contains(&prefix) {
                 continue;
             }
             let via = Via::Hub { hub: h, table: None, vnet: None, connection: route.connection.clone() };
             let next_hops =
                 route.next_hop.map_or_else(|| hub.route_next_hop_addresses.clone(), |ip| vec![ip]);
             let as_path = route.as_path.clone();
-            offers.push(Offer { prefix, via, as_path, weight: 0, is_static: false, next_hops });
+            offers.push(prefix, Offer { via, as_path, weight: 0, is_static: false, next_hops });
         }
-        offers.retain(|o| o.prefix.addr().is_ipv4());
+        offers.drop_ipv6_from(0);
         offers
     }
 
@@ -49,17 +53,16 @@ impl Builder<'_> {
         plane: &ControlPlane,
         (h, hub): (usize, &VirtualHub),
         (at, table): (usize, &HubTable),
-        offers: &mut Vec<Offer>,
+        offers: &mut OfferList,
     ) {
         for row in &table.rows {
-            let first = offers.len();
+            let mut here: Vec<u32> = Vec::new();
             for member in &row.members {
                 let (vnet, connection, next_hops) = self.leads(plane, hub, member);
                 let via = Via::Hub { hub: h, table: Some(at), vnet, connection };
                 let offer = match vnet {
-                    Some(_) => static_offer(row.prefix, via, &next_hops),
+                    Some(_) => static_offer(via, &next_hops),
                     None => Offer {
-                        prefix: row.prefix,
                         via,
                         // All are equally good for the hub, whatever their paths.
                         as_path: row.members[0].as_path.clone(),
@@ -68,8 +71,10 @@ impl Builder<'_> {
                         next_hops,
                     },
                 };
-                if !offers[first..].contains(&offer) {
-                    offers.push(offer);
+                let kind = offers.kind(offer);
+                if !here.contains(&kind) {
+                    here.push(kind);
+                    offers.push_kind(row.prefix, kind);
                 }
             }
         }

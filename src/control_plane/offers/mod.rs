@@ -17,10 +17,11 @@ use ipnet::IpNet;
 use super::azure::{Azure, Use};
 use super::bgp::{self, Bgp, Over};
 use super::hub_tables;
+use super::offered::OfferList;
 use super::on_premises;
 use super::scope::same_tenant;
 use super::{ControlPlane, DomainOwner, Event, EventKind, LearnedOver, Offer, Via};
-use crate::bgp::DesignError;
+use crate::bgp::{BgpChange, DesignError};
 use crate::model::{
     Connection, ConnectionType, CrossTenantLinks, Element, Entity, ExpressRouteCircuit, GatewayType, Limits,
     PeeringType, ResourceId, Topology, VirtualNetworkGateway, are_of_sessions, limits,
@@ -32,6 +33,8 @@ pub(crate) struct Before<'b> {
     pub(crate) plane: &'b ControlPlane,
     /// What failed.
     pub(crate) elements: &'b [Element],
+    /// What speakers outside Azure announced and withdrew.
+    pub(crate) told: &'b [BgpChange],
 }
 
 /// Settles the control plane of a topology.
@@ -42,7 +45,7 @@ pub(crate) fn converge(topology: &Topology) -> Result<ControlPlane, DesignError>
     settle(topology, None)
 }
 
-/// Settles the control plane of what failures left of a topology.
+/// Settles the control plane of what failures left of a topology, or of what its speakers have come to announce.
 ///
 /// # Errors
 /// BGP that cannot be right: none that it was not before.
@@ -57,7 +60,7 @@ fn settle(topology: &Topology, before: Option<&Before<'_>>) -> Result<ControlPla
     // Failures of sessions leave who serves whom, and what is announced: BGP runs on.
     let running = before.filter(|b| are_of_sessions(topology, b.elements));
     let going_on = running.and_then(|b| Some((b.plane, b.plane.on_premises.bgp.as_ref()?)));
-    let after = going_on.and_then(|(plane, bgp)| Some((plane, bgp, bgp.after(topology, running?.elements)?)));
+    let after = going_on.and_then(|(plane, bgp)| Some((plane, bgp, bgp.after(topology, running?)?)));
     let (bgp, unchanged) = match after {
         Some((was, heard, bgp)) => {
             plane.domains.clone_from(&was.domains);
@@ -72,10 +75,10 @@ fn settle(topology: &Topology, before: Option<&Before<'_>>) -> Result<ControlPla
             (build.speakers(&plane)?, None)
         }
     };
-    plane.told_by_sites = match &bgp {
+    plane.told_by_sites = Arc::new(match &bgp {
         Some(bgp) => bgp.told_by_sites(topology),
         None => document.on_premises_sites.iter().map(|s| s.advertisements.clone()).collect(),
-    };
+    });
     if let Some(bgp) = &bgp {
         build.limits(bgp);
         build.refused(bgp);
@@ -91,6 +94,8 @@ fn settle(topology: &Topology, before: Option<&Before<'_>>) -> Result<ControlPla
     plane.hubs = hub_tables::build(topology, bgp.as_ref());
     for at in 0..plane.domains.len() {
         if let (Some((was, heard)), Some(bgp)) = (unchanged, &bgp)
+            // Another prefix may have come with what one that went had.
+            && before.is_some_and(|b| b.told.is_empty())
             && build.offers_as(&plane, was, bgp, heard, at)
         {
             let events = plane.domains[at].events.clone();
@@ -109,8 +114,8 @@ fn settle(topology: &Topology, before: Option<&Before<'_>>) -> Result<ControlPla
         let events = plane.domains[at].events.clone();
         build.events.extend(events);
         // What is the same is held once.
-        let same = before.and_then(|b| b.plane.domains.get(at)).map(|d| &d.offers).filter(|o| ***o == offers);
-        plane.domains[at].offers = same.map_or_else(|| Arc::new(offers), Arc::clone);
+        let was = before.and_then(|b| b.plane.domains.get(at)).map(|d| &d.offers);
+        plane.domains[at].offers = offers.finish().shared_with(was);
     }
     if let Some(bgp) = &bgp {
         plane.microsoft_peering = build.microsoft_peering(bgp);
@@ -258,10 +263,10 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn gateway_offers(&mut self, bgp: Option<&Bgp>, plane: &ControlPlane, at: usize) -> Vec<Offer> {
+    fn gateway_offers(&mut self, bgp: Option<&Bgp>, plane: &ControlPlane, at: usize) -> OfferList {
         let document = self.topology.document();
         let domain = &plane.domains[at];
-        let mut offers = Vec::new();
+        let mut offers = OfferList::default();
         for &g in domain.express_route.iter().chain(&domain.vpn) {
             let gateway = &document.virtual_network_gateways[g];
             let next_hops = plane.printed_next_hops[g].clone();
@@ -292,20 +297,22 @@ impl<'t> Builder<'t> {
                 self.default_site(g, gateway, &next_hops, &mut offers);
                 for pool in &gateway.vpn_client_address_pools {
                     let via = Via::Vpn { gateway: g, connection: None, far: None };
-                    offers.push(static_offer(*pool, via, &next_hops));
+                    offers.push(*pool, static_offer(via, &next_hops));
                 }
                 // VPN carries IPv4 only (VPN-13, V6-4).
-                let refused = offers[before..].iter().filter(|o| o.prefix.addr().is_ipv6()).count();
+                let refused = offers.drop_ipv6_from(before);
                 if refused > 0 {
                     let detail = format!("{refused} IPv6 prefixes: VPN gateways carry IPv4 only");
                     self.event(EventKind::RoutesRefused, &gateway.id, Rule::VPN_13, detail);
-                    let tail = offers.split_off(before);
-                    offers.extend(tail.into_iter().filter(|o| o.prefix.addr().is_ipv4()));
                 }
             }
             // A prefix that comes over several links and circuits is one route of the gateway.
-            let learned: HashSet<IpNet> = offers[before..].iter().map(|offer| offer.prefix).collect();
-            self.capacity(gateway, learned.len());
+            self.capacity(gateway, || {
+                let mut learned: Vec<&IpNet> = offers.prefixes_from(before).collect();
+                learned.sort_unstable();
+                learned.dedup();
+                learned.len()
+            });
         }
         if let Some(r) = domain.route_server {
             self.route_server_offers(bgp, r, &mut offers);
@@ -455,9 +462,8 @@ pub(super) fn advertised_space(
     space
 }
 
-fn static_offer(prefix: IpNet, via: Via, next_hops: &[IpAddr]) -> Offer {
-    let prefix = prefix.trunc();
-    Offer { prefix, via, as_path: Vec::new(), weight: 0, is_static: true, next_hops: next_hops.to_vec() }
+fn static_offer(via: Via, next_hops: &[IpAddr]) -> Offer {
+    Offer { via, as_path: Vec::new(), weight: 0, is_static: true, next_hops: next_hops.to_vec() }
 }
 
 fn vnet_ix(topology: &Topology, gateway: &VirtualNetworkGateway) -> Option<usize> {

@@ -4,31 +4,28 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::super::bgp::{Bgp, flat};
+use super::super::offered::OfferList;
 use super::super::{EventKind, LearnedOver, Offer, Via};
 use super::Builder;
 use crate::bgp::Stage;
+use crate::model::bgp::PathAttributes;
 use crate::model::{Asn, Limits};
 use crate::rule::Rule;
 
 impl Builder<'_> {
     /// Routes that appliances gave a Route Server (ARS-2), within its limit (ARS-12), without loops (BGP-5) and ASN 0
     /// (BGP-6), IPv4 only (ARS-14).
-    pub(super) fn route_server_offers(&mut self, bgp: Option<&Bgp>, r: usize, offers: &mut Vec<Offer>) {
+    pub(super) fn route_server_offers(&mut self, bgp: Option<&Bgp>, r: usize, offers: &mut OfferList) {
         let document = self.topology.document();
         let server = &document.route_servers[r];
         if let Some(bgp) = bgp {
             for session in bgp.wiring.outside(LearnedOver::RouteServer(r)) {
-                for route in bgp.engine.adj_rib_in(&session.id, &session.speaker, Stage::PostPolicy) {
-                    let Some(next_hop) = route.attributes.next_hop else { continue };
-                    offers.push(Offer {
-                        prefix: route.prefix,
-                        via: Via::RouteServer { next_hop },
-                        as_path: flat(&route.attributes.as_path),
-                        weight: 0,
-                        is_static: false,
-                        next_hops: vec![next_hop],
-                    });
-                }
+                let arrivals = bgp.engine.arrivals(&session.id, &session.speaker, Stage::PostPolicy);
+                let offer = |attributes: &PathAttributes| {
+                    let next_hop = attributes.next_hop?;
+                    Some(injected(next_hop, flat(&attributes.as_path)))
+                };
+                offers.learn(&arrivals, |_| true, offer);
             }
         }
         let mut by_peer: BTreeMap<IpAddr, Vec<&crate::model::LearnedRoute>> = BTreeMap::new();
@@ -52,15 +49,13 @@ impl Builder<'_> {
                 if looped || route.prefix.addr().is_ipv6() {
                     continue;
                 }
-                offers.push(Offer {
-                    prefix: route.prefix.trunc(),
-                    via: Via::RouteServer { next_hop },
-                    as_path: route.as_path.clone(),
-                    weight: 0,
-                    is_static: false,
-                    next_hops: vec![next_hop],
-                });
+                offers.push(route.prefix, injected(next_hop, route.as_path.clone()));
             }
         }
     }
+}
+
+fn injected(next_hop: IpAddr, as_path: Vec<Asn>) -> Offer {
+    let via = Via::RouteServer { next_hop };
+    Offer { via, as_path, weight: 0, is_static: false, next_hops: vec![next_hop] }
 }

@@ -6,10 +6,12 @@ use ipnet::IpNet;
 
 use super::super::azure::Use;
 use super::super::bgp::{Bgp, flat};
+use super::super::offered::OfferList;
 use super::super::{LearnedOver, Offer, Via};
 use super::{Builder, is_basic, static_offer};
 use crate::bgp::Stage;
-use crate::model::{Asn, Connection, Entity, VirtualNetworkGateway, VpnType};
+use crate::model::bgp::PathAttributes;
+use crate::model::{Connection, Entity, VirtualNetworkGateway, VpnType};
 
 impl Builder<'_> {
     /// Over a VPN connection: the local network gateway's prefixes, what its site advertises by BGP, and the device's
@@ -20,7 +22,7 @@ impl Builder<'_> {
         g: usize,
         (c, connection): (usize, &Connection),
         next_hops: &[IpAddr],
-        offers: &mut Vec<Offer>,
+        offers: &mut OfferList,
     ) {
         let document = self.topology.document();
         let gateway = &document.virtual_network_gateways[g];
@@ -28,32 +30,30 @@ impl Builder<'_> {
         let local = self.topology.local_network_gateway(&connection.peer);
         if let Some(local) = local {
             for prefix in &local.address_prefixes {
-                offers.push(static_offer(*prefix, via.clone(), next_hops));
+                offers.push(*prefix, static_offer(via.clone(), next_hops));
             }
         }
         if !connection.enable_bgp || is_basic(gateway) || gateway.vpn_type == VpnType::PolicyBased {
             return;
         }
-        let learned = |prefix: IpNet, as_path: Vec<Asn>| Offer {
-            prefix,
+        let learned = |attributes: &PathAttributes| Offer {
             via: via.clone(),
-            as_path,
+            as_path: flat(&attributes.as_path),
             weight: 0,
             is_static: false,
             next_hops: next_hops.to_vec(),
         };
         // The peer's own address is a host route of the gateway, whatever becomes of the session.
         if let Some(peer) = local.and_then(|l| l.bgp_peering_address) {
-            offers.push(static_offer(IpNet::from(peer), via.clone(), next_hops));
+            offers.push(IpNet::from(peer), static_offer(via.clone(), next_hops));
         }
         for session in bgp
             .into_iter()
             .flat_map(|bgp| bgp.wiring.outside(LearnedOver::Connection(c)).map(move |s| (bgp, s)))
         {
             let (bgp, session) = session;
-            for route in bgp.engine.adj_rib_in(&session.id, &session.speaker, Stage::PostPolicy) {
-                offers.push(learned(route.prefix, flat(&route.attributes.as_path)));
-            }
+            let arrivals = bgp.engine.arrivals(&session.id, &session.speaker, Stage::PostPolicy);
+            offers.learn(&arrivals, |_| true, |attributes| Some(learned(attributes)));
         }
     }
 
@@ -63,7 +63,7 @@ impl Builder<'_> {
         g: usize,
         gateway: &VirtualNetworkGateway,
         next_hops: &[IpAddr],
-        offers: &mut Vec<Offer>,
+        offers: &mut OfferList,
     ) {
         let (Some(site), Some(default)) = (&gateway.gateway_default_site, default_v4()) else { return };
         let document = self.topology.document();
@@ -71,18 +71,12 @@ impl Builder<'_> {
         to_site.retain(|c| document.connections[*c].peer == *site);
         let up: Vec<usize> = to_site.iter().copied().filter(|c| document.connections[*c].connected).collect();
         if to_site.is_empty() {
-            offers.push(static_offer(
-                default,
-                Via::Vpn { gateway: g, connection: None, far: None },
-                next_hops,
-            ));
+            let via = Via::Vpn { gateway: g, connection: None, far: None };
+            offers.push(default, static_offer(via, next_hops));
         }
         for c in up {
-            offers.push(static_offer(
-                default,
-                Via::Vpn { gateway: g, connection: Some(c), far: None },
-                next_hops,
-            ));
+            let via = Via::Vpn { gateway: g, connection: Some(c), far: None };
+            offers.push(default, static_offer(via, next_hops));
         }
     }
 
@@ -94,7 +88,7 @@ impl Builder<'_> {
         g: usize,
         (c, connection): (usize, &Connection),
         next_hops: &[IpAddr],
-        offers: &mut Vec<Offer>,
+        offers: &mut OfferList,
     ) {
         let document = self.topology.document();
         let Some(Entity::Gateway(far)) = self.topology.entity(&connection.peer) else { return };
@@ -117,15 +111,15 @@ impl Builder<'_> {
             && [here, remote].iter().all(|g| g.vpn_type == VpnType::RouteBased && !is_basic(g));
         let via = Via::Vpn { gateway: g, connection: Some(c), far: Some(far) };
         for prefix in self.advertised_space(far) {
-            let mut offer = static_offer(prefix, via.clone(), next_hops);
+            let mut offer = static_offer(via.clone(), next_hops);
             if bgp {
                 offer.as_path = vec![remote.asn];
                 offer.is_static = false;
             }
-            offers.push(offer);
+            offers.push(prefix, offer);
         }
         for address in remote.bgp_peering_addresses.iter().filter(|_| bgp) {
-            offers.push(static_offer(IpNet::from(*address), via.clone(), next_hops));
+            offers.push(IpNet::from(*address), static_offer(via.clone(), next_hops));
         }
         // What the far gateway passes on from its other peers (VPN-3, VPN-6).
         let space = self.advertised_space(far);
@@ -135,15 +129,14 @@ impl Builder<'_> {
         };
         if let Some(computed) = computed {
             for session in computed.wiring.sessions.iter().filter(|s| mine(s.what)) {
-                for route in computed.engine.adj_rib_in(&session.id, &here.id, Stage::PostPolicy) {
-                    if space.contains(&route.prefix) {
-                        continue;
-                    }
-                    let mut offer = static_offer(route.prefix, via.clone(), next_hops);
-                    offer.as_path = flat(&route.attributes.as_path);
-                    offer.is_static = false;
-                    offers.push(offer);
-                }
+                let arrivals = computed.engine.arrivals(&session.id, &here.id, Stage::PostPolicy);
+                let learned = |attributes: &PathAttributes| Offer {
+                    as_path: flat(&attributes.as_path),
+                    is_static: false,
+                    ..static_offer(via.clone(), next_hops)
+                };
+                let takes = |prefix: &IpNet| !space.contains(prefix);
+                offers.learn(&arrivals, takes, |attributes| Some(learned(attributes)));
             }
         }
     }

@@ -81,7 +81,7 @@ impl Walker<'_> {
                 }
             }
             match handle {
-                Handle::Gateway(route) => walker.gateway_route(at, vnet, route as usize, packet),
+                Handle::Gateway(group) => walker.gateway_route(at, vnet, group as usize, packet),
                 Handle::Service(_) => {
                     let service = candidate.origin.map_or_else(String::new, |id| id.to_string());
                     Next::End(Disposition::ServiceEndpoint(service))

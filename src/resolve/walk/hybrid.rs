@@ -18,12 +18,12 @@ use crate::selection::{Handle, LocalKind};
 
 impl Walker<'_> {
     /// A gateway route: its equal-cost members, or the one that the flow picks (SEL-11, SEL-12).
-    pub(super) fn gateway_route(&mut self, at: usize, vnet: usize, route: usize, packet: Packet) -> Next {
+    pub(super) fn gateway_route(&mut self, at: usize, vnet: usize, group: usize, packet: Packet) -> Next {
         let plane = self.world.plane;
         let Some(subscription) = plane.subscriptions[vnet] else {
             return Next::End(Disposition::Dropped(DropReason::NoRoute));
         };
-        let members = self.world.selection.gateways[subscription.domain].routes[route].members.clone();
+        let members = self.world.selection.gateways[subscription.domain].groups[group].members.clone();
         let members = self.in_order(subscription.domain, members);
         self.fan(at, packet, members, |walker, offer| {
             walker.offer(at, vnet, subscription.domain, offer, true, packet)
@@ -267,8 +267,8 @@ impl Walker<'_> {
         let table = &self.world.selection.gateways[domain];
         let offers = &plane.domains[domain].offers;
         let host = IpNet::from(packet.destination());
-        let members = table.by_prefix.covering(&host).into_iter().rev().find_map(|(_, route)| {
-            let mine: Vec<usize> = table.routes[*route as usize]
+        let members = table.by_prefix.covering(&host).into_iter().rev().find_map(|(_, group)| {
+            let mine: Vec<usize> = table.groups[*group as usize]
                 .members
                 .iter()
                 .copied()
@@ -309,9 +309,9 @@ impl Walker<'_> {
             let candidate = walker.view(table).candidate(handle, prefix);
             walker.follow_route(at, table, &candidate);
             match handle {
-                Handle::Gateway(route) => {
+                Handle::Gateway(group) => {
                     let from = (gateway, connection);
-                    walker.transit(at, vnet, route as usize, from, packet)
+                    walker.transit(at, vnet, (prefix, group as usize), from, packet)
                 }
                 Handle::Service(_) => walker.no_transit(at, vnet, Rule::SE_5),
                 Handle::Local(local) => {
@@ -376,7 +376,7 @@ impl Walker<'_> {
         &mut self,
         at: usize,
         vnet: usize,
-        route: usize,
+        (prefix, group): (IpNet, usize),
         (gateway, connection): (usize, Option<usize>),
         packet: Packet,
     ) -> Next {
@@ -396,20 +396,20 @@ impl Walker<'_> {
             .route_server
             .is_some_and(|r| document.route_servers[r].allow_branch_to_branch_traffic);
         let from_vpn = document.virtual_network_gateways[gateway].gateway_type == GatewayType::Vpn;
-        let members: Vec<usize> = self.world.selection.gateways[subscription.domain].routes[route]
+        let members: Vec<usize> = self.world.selection.gateways[subscription.domain].groups[group]
             .members
             .iter()
             .copied()
             .filter(|o| match &offers[*o].via {
                 Via::RouteServer { .. } => true,
                 Via::ExpressRoute { .. } => exchanged && from_vpn,
-                Via::Vpn { .. } if !from_vpn => exchanged && !is_default_route(&offers[*o].prefix),
+                Via::Vpn { .. } if !from_vpn => exchanged && !is_default_route(&prefix),
                 Via::Vpn { connection: out, .. } => {
                     bgp(connection)
                         && bgp(*out)
                         && *out != connection
                         && !offers[*o].is_static
-                        && !is_default_route(&offers[*o].prefix)
+                        && !is_default_route(&prefix)
                 }
                 _ => false,
             })

@@ -14,8 +14,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use super::answer::{
-    Answer, Disposition, DropReason, Edge, Header, Hop, MatchedRoute, Next, NextHop, Node, NsgStatus, Out,
-    Place,
+    Answer, Disposition, DropReason, Edge, Header, Hop, MatchedRoute, Next, Node, NsgStatus, Out, Place,
 };
 pub(crate) use azure::is_platform_host;
 pub(super) use edge::seen_as;
@@ -278,25 +277,8 @@ pub(crate) fn walk(world: &World<'_>, question: Question, flow: Option<FlowKey>,
         left: HashSet::new(),
     };
     walker.start(start, tenant, packet);
-    let root = &walker.nodes[0];
-    let next_hop = match (&root.hop.route, &root.next) {
-        (Some(route), _) => NextHop::Route(route.clone()),
-        (None, Next::End(Disposition::PlatformHost)) => NextHop::PlatformHost,
-        (None, Next::To(members)) => {
-            NextHop::OnPremises(members.iter().map(|edge| walker.nodes[edge.to].hop.place.clone()).collect())
-        }
-        (None, Next::End(_)) if !matches!(root.hop.place, Place::OnPremises(_)) => NextHop::NoRoute,
-        (None, Next::End(_)) => NextHop::OnPremises(vec![root.hop.place.clone()]),
-    };
-    Answer {
-        position: root.hop.place.clone(),
-        header: packet.header,
-        leg,
-        next_hop,
-        nsg: if gate { NsgStatus::Evaluated } else { NsgStatus::NotEvaluated },
-        knobs: world.topology.document().knobs.clone(),
-        nodes: walker.nodes,
-    }
+    let nsg = if gate { NsgStatus::Evaluated } else { NsgStatus::NotEvaluated };
+    Answer::of(world, walker.nodes, packet.header, leg, nsg)
 }
 
 impl Walker<'_> {

@@ -13,6 +13,7 @@
 //! # Ok::<(), azroute::testing::generate::GenerateError>(())
 //! ```
 
+mod internet;
 mod prefixes;
 mod regions;
 
@@ -28,6 +29,7 @@ use crate::model::{
     ServiceTag, Subnet, UserDefinedRoute, VirtualNetwork, VirtualNetworkGateway, VirtualNetworkPeering,
 };
 
+pub use internet::{Announced, announce, way_of};
 pub use prefixes::internet_table;
 pub use regions::{Regions, regions};
 

@@ -89,7 +89,7 @@ fn hear(document: &Document, circuit: &ExpressRouteCircuit, kind: PeeringType, h
     }
 }
 
-/// What arrives on one session: told by sites (BGP-5 drops Microsoft's own number), or registered and told by nobody.
+/// What arrives on one session: told by sites, or registered and told by nobody.
 fn session(
     document: &Document,
     circuit: &ExpressRouteCircuit,
@@ -102,7 +102,7 @@ fn session(
             let here = advertisement.over == circuit.id
                 && advertisement.peering == peering.peering_type
                 && advertisement.link.is_none_or(|only| only == link);
-            if here && !advertisement.as_path.contains(&Asn::MICROSOFT_EDGE) {
+            if here {
                 told.extend(
                     advertisement.prefixes.iter().map(|p| (p.trunc(), advertisement.as_path.clone())),
                 );
@@ -111,6 +111,16 @@ fn session(
         told
     };
     let mut routes: Vec<(IpNet, Vec<Asn>)> = document.on_premises_sites.iter().flat_map(told).collect();
+    // What is registered is announced like the rest, and goes down with it.
+    let registered: Vec<IpNet> = peering
+        .advertised_public_prefixes
+        .iter()
+        .map(IpNet::trunc)
+        .filter(|p| !routes.iter().any(|(told, _)| told == p))
+        .collect();
+    // A path with Microsoft's own number says something, which comes to nothing (BGP-5).
+    routes.retain(|(_, as_path)| !as_path.contains(&Asn::MICROSOFT_EDGE));
+    routes.extend(registered.into_iter().map(|p| (p, Vec::new())));
     // MSP-5, PUB-5: 200 prefixes of a family take the family's session down.
     if document.knobs.limits == Limits::Enforce {
         for v4 in [true, false] {
@@ -123,12 +133,5 @@ fn session(
             }
         }
     }
-    let registered: Vec<IpNet> = peering
-        .advertised_public_prefixes
-        .iter()
-        .map(IpNet::trunc)
-        .filter(|p| !routes.iter().any(|(told, _)| told == p))
-        .collect();
-    routes.extend(registered.into_iter().map(|p| (p, Vec::new())));
     routes
 }

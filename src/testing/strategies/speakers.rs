@@ -129,8 +129,8 @@ fn speaker_of(document: &Document, site: &OnPremisesSite) -> Option<Spoken> {
         prefixes,
         attributes: PathAttributes {
             as_path: AsPath::sequence(path.iter().copied()),
-            // Against whatever it hears.
-            weight: Some(u32::from(u16::MAX)),
+            // Against whatever it hears, as a list stands: weight says nothing to the speaker's profile.
+            local_preference: Some(u32::from(u16::MAX)),
             ..PathAttributes::default()
         },
         policies: Vec::new(),

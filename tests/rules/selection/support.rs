@@ -208,7 +208,7 @@ impl Lab {
     }
 
     pub(crate) fn answer(&self, source: impl Into<Source>, destination: &str) -> Answer {
-        self.network.resolve(source, ip(destination)).unwrap()
+        self.network.resolve(source, ip(destination)).unwrap().into_answer()
     }
 
     /// The first hop's route: `next-hop-type prefix`.

@@ -118,8 +118,8 @@ fn er_1_two_links_active_active_and_one_down_costs_only_capacity() {
         let down = |link: &LinkRole| Change::SetLink { circuit: "c1".into(), link: *link, up: false };
         network.apply(&links.iter().map(down).collect::<Vec<_>>()).unwrap()
     };
-    let there = |n: &azroute::Network| n.resolve("vm", ip("10.50.0.9")).unwrap();
-    let back = |n: &azroute::Network| n.resolve("dc", ip("10.0.0.4")).unwrap();
+    let there = |n: &azroute::Network| n.resolve("vm", ip("10.50.0.9")).unwrap().into_answer();
+    let back = |n: &azroute::Network| n.resolve("dc", ip("10.0.0.4")).unwrap().into_answer();
     assert_eq!(there(&network).paths().count(), 2);
     let one = without(&[primary]);
     assert_way(&there(&one), "vm > ergw > c1:secondary > dc");
@@ -229,7 +229,7 @@ fn er_10_prepending_on_one_session_makes_the_pair_active_passive() {
     assert_way(&ask(built.clone(), "vm", "10.50.0.9"), "vm > ergw > c1:secondary > dc");
     let network = build(built);
     let change = Change::SetLink { circuit: "c1".into(), link: LinkRole::Secondary, up: false };
-    let after = network.apply(&[change]).unwrap().resolve("vm", ip("10.50.0.9")).unwrap();
+    let after = network.apply(&[change]).unwrap().resolve("vm", ip("10.50.0.9")).unwrap().into_answer();
     assert_way(&after, "vm > ergw > c1:primary > dc");
 }
 
@@ -562,7 +562,7 @@ fn msp_13_the_table_says_internet_the_path_microsoft_peering() {
     assert_eq!(ways(&answer), ["vm > c1:primary", "vm > c1:secondary"]);
     let network = build(msp(|_| {}));
     let down = Change::SetLink { circuit: "c1".into(), link: LinkRole::Primary, up: false };
-    let after = network.apply(&[down]).unwrap().resolve("vm", ip("203.0.113.9")).unwrap();
+    let after = network.apply(&[down]).unwrap().resolve("vm", ip("203.0.113.9")).unwrap().into_answer();
     assert_way(&after, "vm > c1:secondary");
 }
 

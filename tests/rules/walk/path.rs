@@ -426,8 +426,11 @@ fn walk_7_a_loop_on_one_way_leaves_the_others_open() {
         .bind("v/subnets/x", "rx")
         .build()
         .unwrap();
-    let answer =
-        azroute::Network::build(&built).unwrap().resolve("v/subnets/s", "10.0.3.4".parse().unwrap()).unwrap();
+    let answer = azroute::Network::build(&built)
+        .unwrap()
+        .resolve("v/subnets/s", "10.0.3.4".parse().unwrap())
+        .unwrap()
+        .into_answer();
     let ways: Vec<String> = answer
         .paths()
         .map(|path| {

@@ -169,7 +169,7 @@ pub(crate) fn build(builder: TopologyBuilder) -> Network {
 }
 
 pub(crate) fn ask(builder: TopologyBuilder, source: &str, destination: &str) -> Answer {
-    build(builder).resolve(source, ip(destination)).unwrap()
+    build(builder).resolve(source, ip(destination)).unwrap().into_answer()
 }
 
 /// What becomes of the packet, every end.

@@ -1,0 +1,39 @@
+//! What tables say, by numbers: prefixes that a table treats alike have one.
+
+use std::hash::Hash;
+
+use ipnet::IpNet;
+use rustc_hash::FxHashMap;
+
+use super::{CONNECTED, OnPremises};
+
+/// What a table by prefix says, its prefixes in order: those that it treats alike have one number.
+pub(crate) type Numbered<'t> = Box<dyn Iterator<Item = (IpNet, u32)> + 't>;
+
+/// Numbers what a table says, in the order in which it says it first.
+pub(crate) fn numbered<'t, K: Eq + Hash + 't>(rows: impl Iterator<Item = (IpNet, K)> + 't) -> Numbered<'t> {
+    let mut numbers: FxHashMap<K, u32> = FxHashMap::default();
+    Box::new(rows.map(move |(prefix, key)| {
+        let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+        (prefix, *numbers.entry(key).or_insert(next))
+    }))
+}
+
+impl OnPremises {
+    /// Every table by prefix that [`route`](Self::route) and the entries read, computed BGP aside.
+    pub(crate) fn tables(&self) -> Vec<Numbered<'_>> {
+        let standing = &self.exits.standing;
+        vec![
+            Box::new(standing.table.iter_numbered()),
+            Box::new(self.table.iter_numbered()),
+            Box::new(standing.announced_at.iter_numbered()),
+        ]
+    }
+
+    /// Prefixes that lead to hosts whatever longer prefixes others tell: they part addresses by themselves.
+    pub(crate) fn connected(&self) -> impl Iterator<Item = IpNet> {
+        let connected = |exits: &[usize]| exits.iter().any(|e| self.exits[*e].preference == CONNECTED);
+        let tables = self.exits.standing.table.iter().chain(self.table.iter());
+        tables.filter(move |(_, exits)| connected(exits)).map(|(prefix, _)| prefix)
+    }
+}

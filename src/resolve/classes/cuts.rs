@@ -1,0 +1,212 @@
+//! Every prefix that some forwarding step tests.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::super::hosts::Owner;
+use super::super::walk::World;
+use crate::control_plane::{Numbered, Via, numbered};
+use crate::model::{DestinationNat, NetworkInterface, ResourceId};
+use crate::prefix_table::PrefixTable;
+
+/// Ranges that no public network routes, and addresses that the host itself answers (SYS-14).
+const ALWAYS: [&str; 7] = [
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "fc00::/7",
+    "168.63.129.16/32",
+    "169.254.169.254/32",
+];
+
+/// The prefixes at which a network's addresses part.
+pub(in super::super) struct Cuts<'n> {
+    world: &'n World<'n>,
+    /// Each parts its addresses from all others; the value is its number.
+    pub(super) declared: PrefixTable<u32>,
+    /// Only whether one of them holds an address counts.
+    pub(super) marks: Vec<&'n PrefixTable<()>>,
+}
+
+impl<'n> Cuts<'n> {
+    pub(in super::super) fn new(world: &'n World<'n>, plain: &Plain) -> Self {
+        let mut cuts = Self { world, declared: PrefixTable::default(), marks: vec![world.edge.tags()] };
+        for text in ALWAYS {
+            cuts.extend(text.parse().ok());
+        }
+        cuts.networks();
+        cuts.hosts(plain);
+        cuts.outside();
+        cuts.hubs();
+        cuts
+    }
+
+    fn extend(&mut self, prefixes: impl IntoIterator<Item = IpNet>) {
+        for prefix in prefixes {
+            let next = u32::try_from(self.declared.len()).unwrap_or(u32::MAX);
+            if self.declared.get(&prefix.trunc()).is_none() {
+                self.declared.insert(prefix, next);
+            }
+        }
+    }
+
+    fn address(&mut self, address: IpAddr) {
+        self.extend([IpNet::from(address)]);
+    }
+
+    /// Spaces, and the tables of subnets: their own rows and what masks gateway routes there.
+    fn networks(&mut self) {
+        let world = self.world;
+        let document = world.topology.document();
+        for network in &document.virtual_networks {
+            self.extend(network.address_space.iter().copied());
+        }
+        for table in &world.selection.tables {
+            self.extend(table.locals.iter().map(|local| local.prefix));
+            self.extend(table.base_masks().iter().map(|(prefix, ())| prefix));
+        }
+        for service in &world.selection.services {
+            self.extend(service.prefixes.iter().map(|(prefix, ())| prefix));
+        }
+    }
+
+    /// Addresses whose owners do more than receive, and what appliances test.
+    fn hosts(&mut self, plain: &Plain) {
+        let world = self.world;
+        let document = world.topology.document();
+        for (address, owner) in world.hosts.owners() {
+            if !plain.receives_only(Some(owner)) {
+                self.address(address);
+            }
+        }
+        let rewrites = |rules: &[DestinationNat]| -> Vec<IpNet> {
+            rules.iter().flat_map(|rule| [rule.destination, rule.translated_address.into()]).collect()
+        };
+        for appliance in &document.network_virtual_appliances {
+            self.extend(appliance.guest_routes.iter().map(|route| route.prefix));
+            self.extend(rewrites(&appliance.dnat));
+        }
+        for firewall in &document.azure_firewalls {
+            self.extend(firewall.private_ranges.iter().copied());
+            self.extend(rewrites(&firewall.dnat));
+        }
+        for tunnel in &document.overlay_tunnels {
+            self.extend(tunnel.a.prefixes.iter().chain(&tunnel.b.prefixes).copied());
+        }
+    }
+
+    /// Sites, and what Microsoft's edge knows of public addresses.
+    fn outside(&mut self) {
+        let world = self.world;
+        for site in &world.topology.document().on_premises_sites {
+            self.extend(site.prefixes.iter().chain(&site.nat_pool).chain(&site.internet_prefixes).copied());
+            for address in site.routers.iter().flat_map(|router| &router.addresses) {
+                self.address(*address);
+            }
+        }
+        self.extend(world.plane.on_premises.connected());
+        self.extend(world.plane.microsoft_peering.iter().map(|known| known.prefix));
+        self.extend(world.edge.prefixes());
+    }
+
+    fn hubs(&mut self) {
+        for hub in &self.world.topology.document().virtual_hubs {
+            self.extend(hub.routing_intent.iter().flat_map(|intent| intent.private_prefixes()));
+            for connection in &hub.virtual_network_connections {
+                for route in &connection.static_routes {
+                    self.extend(route.address_prefixes.iter().copied());
+                    self.address(route.next_hop_ip_address);
+                }
+            }
+        }
+    }
+
+    /// The tables of what is learned, in order; what a table treats alike has one number.
+    pub(super) fn learned(&self) -> Vec<Numbered<'n>> {
+        let world = self.world;
+        let mut tables: Vec<Numbered<'n>> = Vec::new();
+        if let Some(bgp) = &world.plane.on_premises.bgp {
+            tables.push(Box::new(bgp.engine.groups()));
+        }
+        for gateways in &world.selection.gateways {
+            tables.push(Box::new(gateways.by_prefix.iter().map(|(prefix, group)| (prefix, *group))));
+        }
+        tables.extend(world.plane.on_premises.tables());
+        for hub in &world.plane.hubs {
+            let all = std::iter::once(&hub.router).chain(hub.tables.iter().map(|(_, table)| table));
+            for table in all {
+                tables.push(numbered(table.rows.iter().map(|row| {
+                    let ways: Vec<_> =
+                        row.members.iter().map(|m| (m.way.clone(), m.gateway, m.reached)).collect();
+                    (row.prefix, (row.kind, row.contested, ways))
+                })));
+            }
+        }
+        tables
+    }
+}
+
+/// Which owners of addresses only receive, as hosts do that nobody declared: they share the class of the addresses around
+/// them, and the way to them ends with whoever owns the address.
+#[derive(Debug)]
+pub(in super::super) struct Plain {
+    /// In strict mode a host that nobody declared is none (SYS-16), so that every owner counts.
+    strict: bool,
+    /// By network interface.
+    nics: Vec<bool>,
+}
+
+impl Plain {
+    pub(in super::super) fn new(world: &World<'_>) -> Self {
+        let topology = world.topology;
+        let document = topology.document();
+        let mut asked: HashSet<IpAddr> = HashSet::new();
+        for route in document.route_tables.iter().flat_map(|table| &table.routes) {
+            asked.extend(&route.next_hop_ip_addresses);
+        }
+        for offer in world.plane.domains.iter().flat_map(|domain| domain.offers.iter()) {
+            if let Via::RouteServer { next_hop } = offer.via {
+                asked.insert(next_hop);
+            }
+        }
+        for hub in &document.virtual_hubs {
+            asked.extend(hub.bgp_connections.iter().map(|peer| peer.peer_ip));
+            let routes = hub.virtual_network_connections.iter().flat_map(|c| &c.static_routes);
+            asked.extend(routes.map(|route| route.next_hop_ip_address));
+        }
+        for backend in document.load_balancers.iter().flat_map(|balancer| &balancer.backends) {
+            asked.extend(backend.ip_address);
+        }
+        let mut named: HashSet<&ResourceId> = HashSet::new();
+        let backends = document.load_balancers.iter().flat_map(|balancer| &balancer.backends);
+        named.extend(backends.filter_map(|backend| backend.network_interface.as_ref()));
+        named.extend(document.overlay_tunnels.iter().flat_map(|tunnel| [&tunnel.a.node, &tunnel.b.node]));
+        let plain = |(n, nic): (usize, &NetworkInterface)| {
+            let mut addresses = nic.ip_configurations.iter().filter_map(|c| c.private_ip_address);
+            let machine = nic.virtual_machine.as_ref().and_then(|id| world.hosts.machines.get(id));
+            !nic.enable_ip_forwarding
+                && !world.hosts.appliance_of.contains_key(&n)
+                && !world.hosts.outbound.contains_key(&n)
+                && machine.is_none_or(|nics| nics.len() < 2)
+                && nic.private_endpoint.is_none()
+                && nic.ip_configurations.iter().all(|c| c.public_ip_address.is_none())
+                && !named.contains(&nic.id)
+                && !addresses.any(|address| asked.contains(&address))
+        };
+        let nics = document.network_interfaces.iter().enumerate().map(plain).collect();
+        Self { strict: document.knobs.strict_hosts, nics }
+    }
+
+    /// Whether the owner of an address, or nobody, only receives there.
+    pub(in super::super) fn receives_only(&self, owner: Option<Owner>) -> bool {
+        match owner {
+            None => true,
+            _ if self.strict => false,
+            Some(Owner::Nic(nic)) => self.nics.get(nic).copied().unwrap_or(false),
+            Some(_) => false,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Compiled forwarding: a destination class by one look-up, then the path from a position by one array read.
+//!
+//! Paths are computed at first use, by the walk, and shared from then on: a row of cells for positions that behave alike,
+//! a cell for each class. What a path says is kept apart from who asks: its source, the destination address, the
+//! learned prefix that matched and the host that receives are filled in when an [`Answer`] is wanted.
+
+mod paths;
+mod positions;
+mod resolved;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::ResolveError;
+use super::classes::{Classes, Cuts, Judge, Plain};
+use super::question::Leg;
+use super::walk::{Question, World, walk};
+use paths::Paths;
+pub(super) use paths::Stored;
+pub use positions::Position;
+use positions::Positions;
+pub(crate) use resolved::Answers;
+pub use resolved::{PathId, Resolved};
+
+/// The compiled forwarding of one network.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(super) classes: Classes,
+    pub(super) positions: Positions,
+    pub(super) plain: Plain,
+    paths: Paths,
+    /// By row and leg: for each class a path's number and one, or 0 where none is known yet.
+    rows: Vec<OnceLock<Box<[AtomicU32]>>>,
+}
+
+impl Compiled {
+    /// Cuts addresses into classes and lists the positions. `None` where the network's sites are too many to be asked one
+    /// by one: then every answer is walked.
+    pub(crate) fn new(world: &World<'_>) -> Option<Self> {
+        let plain = Plain::new(world);
+        let cuts = Cuts::new(world, &plain);
+        let mut judge = Judge::new(world, &cuts)?;
+        let classes = Classes::new(&cuts, &mut judge).ok()?;
+        let positions = Positions::new(world, &plain);
+        let rows = (0..positions.rows() * 2).map(|_| OnceLock::new()).collect();
+        Some(Self { classes, positions, plain, paths: Paths::default(), rows })
+    }
+
+    pub(crate) fn classes(&self) -> &Classes {
+        &self.classes
+    }
+
+    pub(crate) fn positions(&self) -> &Positions {
+        &self.positions
+    }
+
+    /// The path of a row to a class, if it was computed before. Neither locks nor allocates.
+    #[inline]
+    fn read(&self, row: u32, leg: Leg, class: u32) -> Option<u32> {
+        let cells = self.rows.get(row as usize * 2 + usize::from(leg == Leg::Reply))?.get()?;
+        cells.get(class as usize)?.load(Ordering::Acquire).checked_sub(1)
+    }
+
+    /// The path from a position to an address, if it was computed before: one look-up and one read.
+    #[inline]
+    pub(crate) fn known(&self, position: Position, destination: IpAddr, leg: Leg) -> Option<u32> {
+        let row = self.positions.row(position, destination.is_ipv4());
+        self.read(row, leg, self.classes.class_of(destination).0)
+    }
+
+    /// The path from a position, sending from an address of its own, to an address.
+    pub(crate) fn resolve(
+        &self,
+        world: &World<'_>,
+        position: Position,
+        source: IpAddr,
+        destination: IpAddr,
+        leg: Leg,
+    ) -> u32 {
+        let cell =
+            (self.positions.row(position, destination.is_ipv4()), self.classes.class_of(destination).0);
+        let known = self.read(cell.0, leg, cell.1);
+        known.unwrap_or_else(|| self.fill(world, position, cell, source, destination, leg))
+    }
+
+    /// The paths of packets that open flows, a part at a time: look-ups in one family overlap.
+    pub(crate) fn resolve_batch(
+        &self,
+        network: &dyn Answers,
+        packets: &[(Position, IpAddr)],
+        paths: &mut [PathId],
+    ) -> Result<(), ResolveError> {
+        const PART: usize = 64;
+        let mut addresses = [Ipv4Addr::UNSPECIFIED; PART];
+        let mut classes = [0; PART];
+        for (packets, paths) in packets.chunks(PART).zip(paths.chunks_mut(PART)) {
+            for ((_, destination), address) in packets.iter().zip(&mut addresses) {
+                if let IpAddr::V4(destination) = destination {
+                    *address = *destination;
+                }
+            }
+            self.classes.classes_of_v4(&addresses[..packets.len()], &mut classes);
+            for (((position, destination), path), class) in packets.iter().zip(paths).zip(classes) {
+                let v4 = destination.is_ipv4();
+                let class = if v4 { class } else { self.classes.class_of(*destination).0 };
+                let row = self.positions.row(*position, v4);
+                *path = PathId(match self.read(row, Leg::Initiate, class) {
+                    Some(path) => path,
+                    None => {
+                        let source = self.positions.source_towards(*position, *destination)?;
+                        let cell = (row, class);
+                        self.fill(&network.world(), *position, cell, source, *destination, Leg::Initiate)
+                    }
+                });
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn fill(
+        &self,
+        world: &World<'_>,
+        position: Position,
+        (row, class): (u32, u32),
+        source: IpAddr,
+        destination: IpAddr,
+        leg: Leg,
+    ) -> u32 {
+        let question = Question::new(self.positions.start(position), source, destination, leg);
+        let answer = walk(world, question, None, false);
+        let (path, shared) = self.paths.store(world, &self.plain, &answer);
+        if let Some(cells) = self.rows.get(row as usize * 2 + usize::from(leg == Leg::Reply)) {
+            let cells = cells.get_or_init(|| (0..self.classes.len()).map(|_| AtomicU32::new(0)).collect());
+            if let Some(cell) = cells.get(class as usize).filter(|_| shared) {
+                cell.store(path + 1, Ordering::Release);
+            }
+        }
+        path
+    }
+
+    /// A path by its number.
+    pub(super) fn stored(&self, path: u32) -> &Stored {
+        self.paths.get(path)
+    }
+
+    /// How many different paths were computed, and bytes of cells and paths.
+    pub(crate) fn statistics(&self) -> (usize, usize) {
+        let cells = self.rows.iter().filter_map(OnceLock::get).map(|row| row.len() * size_of::<AtomicU32>());
+        let (count, bytes) = self.paths.statistics();
+        (count, cells.sum::<usize>() + self.rows.capacity() * size_of::<OnceLock<Box<[AtomicU32]>>>() + bytes)
+    }
+}

@@ -69,7 +69,9 @@ impl Cells {
     /// Entries that the top 16 bits would take.
     pub(super) fn entries(&self) -> usize {
         match (self.keys.get(1), self.keys.last()) {
-            (Some(first), Some(last)) => ((last >> 32) - (first >> 32)) as usize + 3,
+            (Some(first), Some(last)) => {
+                ((last >> 32 & 0xffff) as usize).saturating_sub((first >> 32 & 0xffff) as usize) + 3
+            }
             _ => 3,
         }
     }

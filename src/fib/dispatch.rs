@@ -1,8 +1,9 @@
-//! Batches, with the instructions that the machine has: the same code, compiled once for each level, chosen once a batch.
+//! Batches: those of IPv4 with the instructions that the machine has, the same code compiled once for each level, chosen
+//! once a batch. What it brings is in `BENCHMARKS.md`.
 //!
 //! The only file that may hold `unsafe`. A function that is compiled for instructions which not every processor has may be
 //! called only where they are there, and the compiler cannot see that we asked. Nothing else here is unsafe: the code
-//! behind the calls is the safe code of [`plain4`] and [`plain6`], which is also what other machines run and what tests
+//! behind the calls is the safe code of [`plain4`], which is also what other machines run and what tests
 //! compare with.
 
 #![cfg_attr(
@@ -31,20 +32,9 @@ pub(super) fn many4(layout: &Layout4, addresses: &[Ipv4Addr], out: &mut [u32], m
     plain4(layout, addresses, out, mask);
 }
 
-/// As [`many4`].
+/// As [`many4`], with what every processor has: on a full table the other instructions gained nothing.
 pub(super) fn many6(layout: &Layout6, addresses: &[Ipv6Addr], out: &mut [u32], mask: u32) {
-    #[cfg(target_arch = "x86_64")]
-    if x86::has_512() {
-        // SAFETY: the processor has the features that the function is compiled for.
-        return unsafe { x86::wide6(layout, addresses, out, mask) };
-    } else if x86::has_256() {
-        // SAFETY: as above.
-        return unsafe { x86::medium6(layout, addresses, out, mask) };
-    } else if x86::counts() {
-        // SAFETY: as above.
-        return unsafe { x86::narrow6(layout, addresses, out, mask) };
-    }
-    plain6(layout, addresses, out, mask);
+    each6!(layout, table => run(table, addresses, out, mask, Ipv6Addr::to_bits));
 }
 
 /// [`many4`] with what every processor of the target has.
@@ -53,18 +43,12 @@ pub(super) fn plain4(layout: &Layout4, addresses: &[Ipv4Addr], out: &mut [u32], 
     each4!(layout, table => run(table, addresses, out, mask, Ipv4Addr::to_bits));
 }
 
-/// [`many6`] with what every processor of the target has.
-#[inline(always)]
-pub(super) fn plain6(layout: &Layout6, addresses: &[Ipv6Addr], out: &mut [u32], mask: u32) {
-    each6!(layout, table => run(table, addresses, out, mask, Ipv6Addr::to_bits));
-}
-
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::is_x86_feature_detected as has;
-    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::net::Ipv4Addr;
 
-    use super::{Layout4, Layout6, plain4, plain6};
+    use super::{Layout4, plain4};
 
     // The standard library asks the processor once and remembers.
     #[inline]
@@ -83,20 +67,15 @@ mod x86 {
     }
 
     macro_rules! compiled {
-        ($features:literal, $four:ident, $six:ident) => {
+        ($features:literal, $name:ident) => {
             #[target_feature(enable = $features)]
-            pub(super) fn $four(layout: &Layout4, addresses: &[Ipv4Addr], out: &mut [u32], mask: u32) {
+            pub(super) fn $name(layout: &Layout4, addresses: &[Ipv4Addr], out: &mut [u32], mask: u32) {
                 plain4(layout, addresses, out, mask);
-            }
-
-            #[target_feature(enable = $features)]
-            pub(super) fn $six(layout: &Layout6, addresses: &[Ipv6Addr], out: &mut [u32], mask: u32) {
-                plain6(layout, addresses, out, mask);
             }
         };
     }
 
-    compiled!("popcnt,sse4.2", narrow4, narrow6);
-    compiled!("popcnt,sse4.2,avx2,bmi1,bmi2,lzcnt", medium4, medium6);
-    compiled!("popcnt,sse4.2,avx2,bmi1,bmi2,lzcnt,avx512f,avx512bw,avx512dq,avx512vl", wide4, wide6);
+    compiled!("popcnt,sse4.2", narrow4);
+    compiled!("popcnt,sse4.2,avx2,bmi1,bmi2,lzcnt", medium4);
+    compiled!("popcnt,sse4.2,avx2,bmi1,bmi2,lzcnt,avx512f,avx512bw,avx512dq,avx512vl", wide4);
 }

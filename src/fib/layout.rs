@@ -18,7 +18,10 @@ const BLOCKS_FROM: usize = 1 << 16;
 
 /// What a test may force. `Fit` is what everybody gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(not(any(test, feature = "testing")), allow(dead_code, reason = "only tests force a layout"))]
+#[cfg_attr(
+    not(any(test, all(feature = "testing", feature = "import"))),
+    allow(dead_code, reason = "only tests force a layout")
+)]
 pub(crate) enum Shape {
     #[default]
     Fit,

@@ -26,7 +26,7 @@ pub struct Rib {
     slots: PrefixTable<u32>,
     handles: Vec<u32>,
     free: Vec<u32>,
-    fib: Fib,
+    pub(super) fib: Fib,
 }
 
 /// Which parts of the table a call has to make anew.

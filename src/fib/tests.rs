@@ -80,11 +80,6 @@ fn check(mut routes: Vec<(IpNet, u32)>, more: &[IpAddr]) {
             let mut found = vec![7; v4.len()];
             fib.longest_match_many_v4(&v4, &mut found);
             assert_eq!(found, twin, "{shape:?} {keep}: instructions make a difference");
-            let mut twin = vec![7; v6.len()];
-            dispatch::plain6(&fib.inner.v6, &v6, &mut twin, fib.inner.mask);
-            let mut found = vec![7; v6.len()];
-            fib.longest_match_many_v6(&v6, &mut found);
-            assert_eq!(found, twin, "{shape:?} {keep}: instructions make a difference");
             let mut found = vec![7; v6.len()];
             fib.longest_match_many_v6(&v6, &mut found);
             let single = v6.iter().map(|a| fib.longest_match_v6(*a).unwrap_or(Fib::NONE));

@@ -34,7 +34,7 @@ impl Block {
     #[inline(always)]
     pub(super) fn slot(self, key: u32) -> usize {
         // A block of one slot shifts by 32.
-        self.base as usize + (u64::from(key) >> self.shift) as usize
+        self.base as usize + key.checked_shr(u32::from(self.shift)).unwrap_or(0) as usize
     }
 }
 

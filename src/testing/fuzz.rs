@@ -227,7 +227,7 @@ pub fn fib(bytes: &[u8]) {
     let addresses: Vec<IpAddr> = routes.iter().flat_map(ends).collect();
     for shape in [Shape::Fit, Shape::Large, Shape::Small, Shape::Exact] {
         // Three megabytes for each input are too many for most of them.
-        if shape == Shape::Large && bytes.len() % 8 != 0 {
+        if shape == Shape::Large && !bytes.len().is_multiple_of(8) {
             continue;
         }
         for keep in [true, false] {

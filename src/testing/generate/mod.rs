@@ -14,6 +14,7 @@
 //! ```
 
 mod internet;
+mod prefixes;
 mod regions;
 
 use std::collections::HashSet;
@@ -29,6 +30,7 @@ use crate::model::{
 };
 
 pub use internet::{Announced, announce, way_of};
+pub use prefixes::internet_table;
 pub use regions::{Regions, regions};
 
 /// A small generator of pseudo-random numbers (splitmix64): not for secrets, the same on every machine.

@@ -15,6 +15,7 @@ use std::net::IpAddr;
 
 use allocation_counter::measure;
 use azroute::fib::Fib;
+use azroute::testing::generate::internet_table;
 use cpu_time::ThreadTime;
 use peers::{Iptrie, Ours, Peer, Poptrie, PrefixTrie, Stream, TreeBitmap, TsBart};
 use table::Table;
@@ -44,8 +45,10 @@ fn main() {
     }
 }
 
-fn generated(_counts: &[usize]) -> Vec<Table> {
-    Vec::new()
+fn generated(counts: &[usize]) -> Vec<Table> {
+    let counts = if counts.is_empty() { &[1_000, 10_000, 100_000, 900_000] } else { counts };
+    let table = |count: &usize| Table::split("generated", internet_table(*count, count / 5, 1));
+    counts.iter().flat_map(table).collect()
 }
 
 struct Row {

@@ -251,7 +251,10 @@ fn sizes_are_what_was_meant() {
     let fib = Fib::by_route(v4).unwrap();
     assert!(fib.memory() <= 24_000, "{}", fib.memory());
     let v6 = (0..1_000_u128).map(|i| {
-        (IpNet::V6(Ipv6Net::new(Ipv6Addr::from_bits(0x2000 << 112 | i << 108), 48).unwrap()), i as u32)
+        (
+            IpNet::V6(Ipv6Net::new(Ipv6Addr::from_bits(0x2000 << 112 | i << 108), 48).unwrap()),
+            u32::try_from(i).unwrap(),
+        )
     });
     let fib = Fib::by_route(v6).unwrap();
     assert!(fib.memory() <= 24_000, "{}", fib.memory());

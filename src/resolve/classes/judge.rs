@@ -134,7 +134,7 @@ impl<'n> Judge<'n> {
                 let offers = route.members.iter().map(|o| &domain.offers[*o]).filter(|o| keep(&o.via));
                 let members: Vec<(Via, bool)> = offers.map(|o| (o.via.clone(), o.is_static)).collect();
                 let printed = (route.next_hops.clone(), route.decided_by(), prefix.prefix_len() == 0);
-                (!members.is_empty()).then(|| Decided::Gateway(members, printed.0, printed.1, printed.2))
+                (!members.is_empty()).then_some(Decided::Gateway(members, printed.0, printed.1, printed.2))
             };
             let found = table.by_prefix.longest_match(address);
             let members = found.iter().flat_map(|(_, group)| &table.groups[**group as usize].members);

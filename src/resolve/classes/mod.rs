@@ -10,11 +10,13 @@ mod cuts;
 mod judge;
 mod sweep;
 
+use std::iter::Peekable;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 
+use crate::control_plane::Numbered;
 use crate::fib::{Fib, FibError};
 pub(super) use cuts::{Cuts, Plain};
 pub(super) use judge::Judge;
@@ -166,9 +168,7 @@ impl<A: Copy + Into<u128> + TryFrom<u128>> Side<A> {
             layers.push(Box::new(Sweep::new(marked, v4, Longest)));
         }
         let tables = cuts.learned();
-        let learned = tables
-            .into_iter()
-            .map(|table| -> Box<dyn Iterator<Item = (IpNet, u32)>> { Box::new(table.filter(family)) });
+        let learned = tables.into_iter().map(|table| -> Numbered<'_> { Box::new(table.filter(family)) });
         let learned = Together::new(learned.collect(), cuts);
         layers.push(Box::new(Sweep::new(
             learned,
@@ -204,14 +204,14 @@ impl<A: Copy + Into<u128> + TryFrom<u128>> Side<A> {
 /// Tables side by side: each prefix that any of them has, with a number for what all of them say of it and for the
 /// longest declared prefix around it.
 struct Together<'t> {
-    tables: Vec<std::iter::Peekable<Box<dyn Iterator<Item = (IpNet, u32)> + 't>>>,
+    tables: Vec<Peekable<Numbered<'t>>>,
     declared: &'t crate::prefix_table::PrefixTable<u32>,
     numbers: FxHashMap<Box<[u32]>, u32>,
     said: Vec<u32>,
 }
 
 impl<'t> Together<'t> {
-    fn new(tables: Vec<Box<dyn Iterator<Item = (IpNet, u32)> + 't>>, cuts: &'t Cuts<'_>) -> Self {
+    fn new(tables: Vec<Numbered<'t>>, cuts: &'t Cuts<'_>) -> Self {
         let tables = tables.into_iter().map(Iterator::peekable).collect();
         Self { tables, declared: &cuts.declared, numbers: FxHashMap::default(), said: Vec::new() }
     }

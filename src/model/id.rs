@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,14 +23,16 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(hub.child("subnets", "web").as_str(), "Hub/subnets/web");
 /// assert_eq!(hub.child("subnets", "web").parent().unwrap(), hub);
 /// ```
+///
+/// Cheap to clone: the text is shared.
 #[derive(Clone, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ResourceId(String);
+#[serde(from = "String", into = "String")]
+pub struct ResourceId(Arc<str>);
 
 impl ResourceId {
     /// Wraps `id`; nothing is checked or rewritten.
     pub fn new(id: impl Into<String>) -> Self {
-        Self(id.into())
+        Self::from(id.into())
     }
 
     /// The id as it was written.
@@ -45,14 +48,14 @@ impl ResourceId {
     /// The id of a child resource of this one.
     #[must_use]
     pub fn child(&self, child_type: &str, name: &str) -> Self {
-        Self(format!("{}/{child_type}/{name}", self.0))
+        Self::from(format!("{}/{child_type}/{name}", self.0))
     }
 
     /// The id without its last two segments (`hub/subnets/web` gives `hub`); `None` where there are fewer than three.
     pub fn parent(&self) -> Option<Self> {
         let (rest, _) = self.0.rsplit_once('/')?;
         let (parent, _) = rest.rsplit_once('/')?;
-        (!parent.is_empty()).then(|| Self(parent.to_owned()))
+        (!parent.is_empty()).then(|| Self::from(parent))
     }
 
     /// Whether nothing was set.
@@ -75,13 +78,19 @@ impl fmt::Debug for ResourceId {
 
 impl From<&str> for ResourceId {
     fn from(id: &str) -> Self {
-        Self(id.to_owned())
+        Self(id.into())
     }
 }
 
 impl From<String> for ResourceId {
     fn from(id: String) -> Self {
-        Self(id)
+        Self(id.into())
+    }
+}
+
+impl From<ResourceId> for String {
+    fn from(id: ResourceId) -> Self {
+        id.as_str().to_owned()
     }
 }
 
@@ -93,7 +102,7 @@ impl From<&ResourceId> for ResourceId {
 
 impl PartialEq for ResourceId {
     fn eq(&self, other: &Self) -> bool {
-        self.0.eq_ignore_ascii_case(&other.0)
+        Arc::ptr_eq(&self.0, &other.0) || self.0.eq_ignore_ascii_case(&other.0)
     }
 }
 

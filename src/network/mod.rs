@@ -20,8 +20,8 @@ use crate::model::{
     TopologyError,
 };
 use crate::resolve::{
-    Answer, Answers, Classes, Compiled, Explanation, Flow, FlowKey, Hosts, Leg, MatchedRoute, NextHop, Pair,
-    PathId, Place, Position, Propagation, PublicEdge, Question, ResolveError, Resolved, Source, Start,
+    Answer, Answers, Class, Classes, Compiled, Explanation, Flow, FlowKey, Hosts, Leg, MatchedRoute, NextHop,
+    Pair, PathId, Place, Position, Propagation, PublicEdge, Question, ResolveError, Resolved, Source, Start,
     TableDecision, Tunnel, Underlay, Underlays, World, hub_effective_routes, is_platform_host, pair,
     underlay, walk,
 };
@@ -321,6 +321,26 @@ impl Network {
     /// for each way in which learned prefixes nest.
     pub fn classes(&self) -> Option<&Classes> {
         self.inner.compiled().map(Compiled::classes)
+    }
+
+    /// The answer that packets from a position to any address of a class get, at the class's first address: for checks that
+    /// look at every class once. `None` where the position has no address of the class's family, or either is of another
+    /// network.
+    ///
+    /// Costs what [`resolve`](Self::resolve) does without its look-up.
+    pub fn resolve_class(&self, position: Position, class: Class, leg: Leg) -> Option<Resolved<'_>> {
+        let inner = &*self.inner;
+        let compiled = inner.compiled()?;
+        let destination = compiled.classes().first_address(class)?;
+        let source = compiled.positions().source(position, destination.is_ipv4())?;
+        let path = compiled.to_class(&inner.world(), position, (source, destination), class, leg);
+        Some(Resolved::new(inner, path, (position, None), destination, leg))
+    }
+
+    /// The group of positions that behave as this one does in a family, by a number: from two positions of a group, packets
+    /// to an address take the same path. `None` where it has no address of the family.
+    pub fn behaviour(&self, position: Position, v4: bool) -> Option<usize> {
+        self.inner.compiled()?.positions().group(position, v4)
     }
 
     /// How many different paths were computed so far, and about how many bytes the paths and the cells that name them

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::ResolveError;
-use super::classes::{Classes, Cuts, Judge, Plain};
+use super::classes::{Class, Classes, Cuts, Judge, Plain};
 use super::question::Leg;
 use super::walk::{Question, World, walk};
 use paths::Paths;
@@ -78,10 +78,21 @@ impl Compiled {
         destination: IpAddr,
         leg: Leg,
     ) -> u32 {
-        let cell =
-            (self.positions.row(position, destination.is_ipv4()), self.classes.class_of(destination).0);
-        let known = self.read(cell.0, leg, cell.1);
-        known.unwrap_or_else(|| self.fill(world, position, cell, source, destination, leg))
+        self.to_class(world, position, (source, destination), self.classes.class_of(destination), leg)
+    }
+
+    /// The same, to an address of a known class.
+    pub(crate) fn to_class(
+        &self,
+        world: &World<'_>,
+        position: Position,
+        (source, destination): (IpAddr, IpAddr),
+        class: Class,
+        leg: Leg,
+    ) -> u32 {
+        let row = self.positions.row(position, destination.is_ipv4());
+        let known = self.read(row, leg, class.0);
+        known.unwrap_or_else(|| self.fill(world, position, (row, class.0), source, destination, leg))
     }
 
     /// The paths of packets that open flows, a part at a time: look-ups in one family overlap.

@@ -178,6 +178,11 @@ impl Positions {
         self.row_of.get(position.index()).map_or(NO_ROW, |rows| rows[usize::from(!v4)])
     }
 
+    /// The same, for who asks from outside.
+    pub(crate) fn group(&self, position: Position, v4: bool) -> Option<usize> {
+        Some(self.row(position, v4)).filter(|row| *row != NO_ROW).map(|row| row as usize)
+    }
+
     pub(super) fn start(&self, position: Position) -> Start {
         self.entries.get(position.index()).map_or(Start::Internet, |entry| entry.start)
     }

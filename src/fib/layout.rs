@@ -126,8 +126,19 @@ impl Layout4 {
         })
     }
 
-    #[inline]
+    /// Large tables are looked up where the call stands, others by a call: they are small enough to be near.
+    #[inline(always)]
     pub(super) fn one(&self, address: u32) -> u32 {
+        match self {
+            Self::Words8(table) => table.one(address),
+            Self::Words16(table) => table.one(address),
+            Self::Words32(table) => table.one(address),
+            _ => self.other(address),
+        }
+    }
+
+    #[inline(never)]
+    fn other(&self, address: u32) -> u32 {
         each4!(self, table => table.one(address))
     }
 
@@ -186,7 +197,7 @@ impl Layout6 {
         })
     }
 
-    #[inline]
+    #[inline(never)]
     pub(super) fn one(&self, address: u128) -> u32 {
         each6!(self, table => table.one(address))
     }

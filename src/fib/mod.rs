@@ -223,7 +223,7 @@ impl Fib {
     }
 
     /// The handle of the longest prefix that covers an address.
-    #[inline]
+    #[inline(always)]
     pub fn longest_match(&self, address: IpAddr) -> Option<u32> {
         match address {
             IpAddr::V4(address) => self.longest_match_v4(address),
@@ -232,7 +232,7 @@ impl Fib {
     }
 
     /// [`longest_match`](Self::longest_match) of an IPv4 address.
-    #[inline]
+    #[inline(always)]
     pub fn longest_match_v4(&self, address: Ipv4Addr) -> Option<u32> {
         (self.inner.v4.one(address.to_bits()) & self.inner.mask).checked_sub(1)
     }

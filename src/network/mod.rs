@@ -187,7 +187,7 @@ impl Network {
     ///
     /// # Errors
     /// An unknown or ambiguous source. What becomes of the packet is never an error.
-    #[inline]
+    #[inline(always)]
     pub fn resolve(
         &self,
         source: impl Into<Source>,
@@ -204,7 +204,7 @@ impl Network {
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve).
-    #[inline]
+    #[inline(always)]
     pub fn resolve_leg(
         &self,
         source: impl Into<Source>,
@@ -212,13 +212,19 @@ impl Network {
         leg: Leg,
     ) -> Result<Resolved<'_>, ResolveError> {
         let source = source.into();
-        let inner = &*self.inner;
-        // What was asked before, by position or address: one look-up (two by address) and one read.
-        if let Some(Some(compiled)) = inner.compiled.get()
-            && let Some((position, from)) = compiled.positions().at_once(&source, destination)
-            && let Some(path) = compiled.known(position, destination, leg)
-        {
-            return Ok(Resolved::new(inner, path, (position, from), destination, leg));
+        // What was asked before, by position or address: one look-up (two by address) and one read. All of it is meant to
+        // be inlined where it is called, so that what the caller does not look at is not written, and look-ups overlap.
+        if let Some(quick) = source.quick() {
+            let inner = &*self.inner;
+            if let Some(Some(compiled)) = inner.compiled.get()
+                && let Some((position, from)) = compiled.positions().at_once(quick, &destination)
+                && let Some(path) = compiled.known(position, destination, leg)
+            {
+                let resolved = Resolved::new(inner, path, (position, from), destination, leg);
+                // A position or an address: nothing to drop, which the compiler does not see.
+                std::mem::forget(source);
+                return Ok(resolved);
+            }
         }
         self.resolve_first(source, destination, leg)
     }

@@ -55,7 +55,23 @@ impl fmt::Display for Leg {
     }
 }
 
+/// A source that takes no search to find.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Quick<'a> {
+    Known(Position),
+    Address(&'a IpAddr),
+}
+
 impl Source {
+    #[inline(always)]
+    pub(crate) fn quick(&self) -> Option<Quick<'_>> {
+        match self {
+            Self::Known(position) => Some(Quick::Known(*position)),
+            Self::Address(address) => Some(Quick::Address(address)),
+            _ => None,
+        }
+    }
+
     /// A named place, sending from this address.
     pub fn at(position: impl Into<ResourceId>, address: IpAddr) -> Self {
         Self::PositionWithAddress(position.into(), address)
@@ -63,12 +79,14 @@ impl Source {
 }
 
 impl From<IpAddr> for Source {
+    #[inline]
     fn from(address: IpAddr) -> Self {
         Self::Address(address)
     }
 }
 
 impl From<Position> for Source {
+    #[inline]
     fn from(position: Position) -> Self {
         Self::Known(position)
     }

@@ -112,7 +112,7 @@ impl Classes {
     }
 
     /// The class of an address. One look-up.
-    #[inline]
+    #[inline(always)]
     pub fn class_of(&self, address: IpAddr) -> Class {
         // Every address is in a class; the first one stands in for what cannot be.
         Class(self.fib.longest_match(address).unwrap_or(0))

@@ -4,18 +4,18 @@
 //! a cell for each class. What a path says is kept apart from who asks: its source, the destination address, the
 //! learned prefix that matched and the host that receives are filled in when an [`Answer`] is wanted.
 
+mod cells;
 mod paths;
 mod positions;
 mod resolved;
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::ResolveError;
 use super::classes::{Class, Classes, Cuts, Judge, Plain};
 use super::question::Leg;
 use super::walk::{Question, World, walk};
+use cells::Cells;
 use paths::Paths;
 pub(super) use paths::Stored;
 pub use positions::Position;
@@ -30,8 +30,8 @@ pub(crate) struct Compiled {
     pub(super) positions: Positions,
     pub(super) plain: Plain,
     paths: Paths,
-    /// By row and leg: for each class a path's number and one, or 0 where none is known yet.
-    rows: Vec<OnceLock<Box<[AtomicU32]>>>,
+    /// The path of each row to each class: of packets that open flows, and of replies.
+    cells: [Cells; 2],
 }
 
 impl Compiled {
@@ -43,8 +43,8 @@ impl Compiled {
         let mut judge = Judge::new(world, &cuts)?;
         let classes = Classes::new(&cuts, &mut judge).ok()?;
         let positions = Positions::new(world, &plain);
-        let rows = (0..positions.rows() * 2).map(|_| OnceLock::new()).collect();
-        Some(Self { classes, positions, plain, paths: Paths::default(), rows })
+        let cells = [(); 2].map(|()| Cells::new(positions.rows(), classes.len()));
+        Some(Self { classes, positions, plain, paths: Paths::default(), cells })
     }
 
     pub(crate) fn classes(&self) -> &Classes {
@@ -56,14 +56,13 @@ impl Compiled {
     }
 
     /// The path of a row to a class, if it was computed before. Neither locks nor allocates.
-    #[inline]
+    #[inline(always)]
     fn read(&self, row: u32, leg: Leg, class: u32) -> Option<u32> {
-        let cells = self.rows.get(row as usize * 2 + usize::from(leg == Leg::Reply))?.get()?;
-        cells.get(class as usize)?.load(Ordering::Acquire).checked_sub(1)
+        self.cells[usize::from(leg == Leg::Reply)].get(row, class)
     }
 
     /// The path from a position to an address, if it was computed before: one look-up and one read.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn known(&self, position: Position, destination: IpAddr, leg: Leg) -> Option<u32> {
         let row = self.positions.row(position, destination.is_ipv4());
         self.read(row, leg, self.classes.class_of(destination).0)
@@ -141,12 +140,10 @@ impl Compiled {
     ) -> u32 {
         let question = Question::new(self.positions.start(position), source, destination, leg);
         let answer = walk(world, question, None, false);
-        let (path, shared) = self.paths.store(world, &self.plain, &answer);
-        if let Some(cells) = self.rows.get(row as usize * 2 + usize::from(leg == Leg::Reply)) {
-            let cells = cells.get_or_init(|| (0..self.classes.len()).map(|_| AtomicU32::new(0)).collect());
-            if let Some(cell) = cells.get(class as usize).filter(|_| shared) {
-                cell.store(path + 1, Ordering::Release);
-            }
+        let start = self.positions.start(position);
+        let (path, shared) = self.paths.store(world, &self.plain, start, &answer);
+        if shared {
+            self.cells[usize::from(leg == Leg::Reply)].set(row, class, path);
         }
         path
     }
@@ -158,8 +155,7 @@ impl Compiled {
 
     /// How many different paths were computed, and bytes of cells and paths.
     pub(crate) fn statistics(&self) -> (usize, usize) {
-        let cells = self.rows.iter().filter_map(OnceLock::get).map(|row| row.len() * size_of::<AtomicU32>());
         let (count, bytes) = self.paths.statistics();
-        (count, cells.sum::<usize>() + self.rows.capacity() * size_of::<OnceLock<Box<[AtomicU32]>>>() + bytes)
+        (count, self.cells.iter().map(Cells::bytes).sum::<usize>() + bytes)
     }
 }

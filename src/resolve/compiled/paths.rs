@@ -11,7 +11,7 @@ use super::super::answer::{Answer, Disposition, DropReason, Next, Node, Out, Pla
 use super::super::bandwidth::Ceiling;
 use super::super::classes::Plain;
 use super::super::encryption::Carrier;
-use super::super::hosts::{Owner, nic_subnet};
+use super::super::hosts::{Owner, Start, nic_subnet};
 use super::super::walk::World;
 use crate::model::{Entity, ResourceId};
 use crate::rule::Decision;
@@ -49,6 +49,52 @@ pub(in super::super) enum At {
     Place(Place),
 }
 
+/// A table that a place asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in super::super) enum Whose {
+    /// The table of the subnet where the question starts, so that subnets with tables of their own share a path.
+    Start,
+    Table(u32),
+}
+
+/// What a packet leaves a place by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in super::super) enum Via {
+    /// A child of the virtual network where the question starts, such as its peering with a hub: what follows its id.
+    Start(Box<str>),
+    Named(ResourceId),
+}
+
+impl Via {
+    fn new(via: &ResourceId, home: Option<&ResourceId>) -> Self {
+        let tail = home.and_then(|home| via.as_str().strip_prefix(home.as_str()));
+        match tail.filter(|tail| tail.starts_with('/')) {
+            Some(tail) => Self::Start(tail.into()),
+            None => Self::Named(via.clone()),
+        }
+    }
+
+    pub(in super::super) fn read(&self, home: Option<&ResourceId>) -> ResourceId {
+        match (self, home) {
+            (Self::Named(id), _) => id.clone(),
+            (Self::Start(tail), Some(home)) => ResourceId::from(format!("{home}{tail}")),
+            (Self::Start(tail), None) => ResourceId::from(&**tail),
+        }
+    }
+}
+
+/// The virtual network that hosts start in.
+pub(in super::super) fn home_of<'w>(world: &World<'w>, start: Start) -> Option<&'w ResourceId> {
+    let (Start::Nic { vnet, .. } | Start::Subnet { vnet, .. }) = start else { return None };
+    Some(&world.topology.document().virtual_networks.get(vnet)?.id)
+}
+
+/// The table of the subnet that hosts start in.
+pub(in super::super) fn table_of(world: &World<'_>, start: Start) -> Option<usize> {
+    let (Start::Nic { vnet, subnet, .. } | Start::Subnet { vnet, subnet }) = start else { return None };
+    world.selection.of_subnet.get(vnet)?.get(subnet).copied()
+}
+
 /// What follows a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in super::super) enum Onward {
@@ -65,14 +111,14 @@ pub(in super::super) struct StoredNode {
     pub(in super::super) at: At,
     pub(in super::super) source: Mark,
     pub(in super::super) destination: Mark,
-    pub(in super::super) via: Option<ResourceId>,
+    pub(in super::super) via: Option<Via>,
     pub(in super::super) encrypted: bool,
     pub(in super::super) underlay: Option<Carrier>,
     pub(in super::super) ceiling: Option<Ceiling>,
     pub(in super::super) stateful: bool,
     pub(in super::super) decisions: Box<[Decision]>,
     /// The table asked, and for which destination.
-    pub(in super::super) table: Option<u32>,
+    pub(in super::super) table: Option<Whose>,
     pub(in super::super) asked: Mark,
     /// Whether it follows a route of that table.
     pub(in super::super) routed: bool,
@@ -155,12 +201,19 @@ impl Paths {
     }
 
     /// Stores what a walk found; its number, and whether it is that of others than who asked: an end may name the start.
-    pub(super) fn store(&self, world: &World<'_>, plain: &Plain, answer: &Answer) -> (u32, bool) {
+    pub(super) fn store(
+        &self,
+        world: &World<'_>,
+        plain: &Plain,
+        start: Start,
+        answer: &Answer,
+    ) -> (u32, bool) {
+        let own = (table_of(world, start), home_of(world, start));
         let nodes: Vec<StoredNode> = answer
             .nodes
             .iter()
             .enumerate()
-            .map(|(at, node)| stored(world, plain, answer, at, node))
+            .map(|(at, node)| stored(world, plain, own, answer, (at, node)))
             .collect();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut numbers = Vec::with_capacity(nodes.len());
@@ -202,7 +255,13 @@ impl Paths {
     }
 }
 
-fn stored(world: &World<'_>, plain: &Plain, answer: &Answer, number: usize, node: &Node) -> StoredNode {
+fn stored(
+    world: &World<'_>,
+    plain: &Plain,
+    (own, home): (Option<usize>, Option<&ResourceId>),
+    answer: &Answer,
+    (number, node): (usize, &Node),
+) -> StoredNode {
     let (source, destination) = (answer.header.source, answer.header.destination);
     let hop = &node.hop;
     let to_asked = hop.header.destination == destination;
@@ -237,14 +296,17 @@ fn stored(world: &World<'_>, plain: &Plain, answer: &Answer, number: usize, node
     StoredNode {
         source: Mark::of(hop.header.source, source),
         destination: Mark::of(hop.header.destination, destination),
-        via: hop.via.clone(),
+        via: hop.via.as_ref().map(|via| Via::new(via, home.filter(|_| at == At::Start))),
         encrypted: hop.encrypted,
         underlay: hop.underlay.clone(),
         // Of a host and of the start it is looked up with the place.
         ceiling: if matches!(at, At::Place(_)) { hop.ceiling } else { None },
         stateful: hop.stateful,
         decisions: if received.is_some() { Box::default() } else { hop.decisions.clone().into() },
-        table: node.table.and_then(|table| u32::try_from(table).ok()),
+        table: match node.table {
+            Some(table) if own == Some(table) && at == At::Start => Some(Whose::Start),
+            table => table.and_then(|table| u32::try_from(table).ok()).map(Whose::Table),
+        },
         asked: Mark::of(node.asked, destination),
         routed: hop.route.is_some(),
         at,

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::super::ResolveError;
 use super::super::classes::Plain;
 use super::super::hosts::{Hosts, Owner, Start};
-use super::super::question::Source;
+use super::super::question::{Quick, Source};
 use super::super::walk::World;
 use crate::fib::Fib;
 use crate::model::{ResourceId, Topology};
@@ -173,7 +173,7 @@ impl Positions {
     }
 
     /// The row of a position in a family; [`NO_ROW`] where it has no address there.
-    #[inline]
+    #[inline(always)]
     pub(super) fn row(&self, position: Position, v4: bool) -> u32 {
         self.row_of.get(position.index()).map_or(NO_ROW, |rows| rows[usize::from(!v4)])
     }
@@ -217,9 +217,9 @@ impl Positions {
     }
 
     /// The position that an address starts at: one look-up.
-    #[inline]
-    pub(crate) fn of_address(&self, address: IpAddr) -> Option<Position> {
-        self.by_address.as_ref()?.longest_match(address).map(Position)
+    #[inline(always)]
+    pub(crate) fn of_address(&self, address: &IpAddr) -> Option<Position> {
+        self.by_address.as_ref()?.longest_match(*address).map(Position)
     }
 
     /// The position of a start.
@@ -229,14 +229,18 @@ impl Positions {
 
     /// The position of a source that takes no search, and the address it sends from where that was asked for. None where
     /// it has to be [located](Self::locate).
-    #[inline]
-    pub(crate) fn at_once(&self, source: &Source, destination: IpAddr) -> Option<(Position, Option<IpAddr>)> {
+    #[inline(always)]
+    pub(crate) fn at_once(
+        &self,
+        source: Quick<'_>,
+        destination: &IpAddr,
+    ) -> Option<(Position, Option<IpAddr>)> {
         match source {
-            Source::Known(position) => Some((*position, None)),
-            Source::Address(address) if address.is_ipv4() == destination.is_ipv4() => {
-                Some((self.of_address(*address)?, Some(*address)))
+            Quick::Known(position) => Some((position, None)),
+            Quick::Address(address) if address.is_ipv4() == destination.is_ipv4() => {
+                Some((self.of_address(address)?, Some(*address)))
             }
-            _ => None,
+            Quick::Address(_) => None,
         }
     }
 
@@ -250,7 +254,7 @@ impl Positions {
     ) -> Result<Option<(Position, IpAddr)>, ResolveError> {
         if let Source::Address(address) = source
             && address.is_ipv4() == destination.is_ipv4()
-            && let Some(position) = self.of_address(*address)
+            && let Some(position) = self.of_address(address)
         {
             return Ok(Some((position, *address)));
         }

@@ -12,7 +12,7 @@ use super::super::bandwidth::ceiling;
 use super::super::hosts::{Owner, Start, subnet_of};
 use super::super::question::Leg;
 use super::super::walk::World;
-use super::paths::{At, Onward};
+use super::paths::{At, Onward, Whose, home_of, table_of};
 use super::{Compiled, Position};
 use crate::rule::{Decision, Rule};
 use crate::selection::{Handle, View};
@@ -46,7 +46,7 @@ pub struct Resolved<'n> {
 }
 
 impl<'n> Resolved<'n> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(
         network: &'n dyn Answers,
         path: u32,
@@ -67,6 +67,7 @@ impl<'n> Resolved<'n> {
 
     /// The path that it takes, which other questions may share. `None` where the question had to be walked for itself: a
     /// source that is no position, or an address that it does not own.
+    #[inline]
     pub fn path_id(&self) -> Option<PathId> {
         self.path
     }
@@ -161,7 +162,10 @@ fn node(world: &World<'_>, stored: &super::paths::StoredNode, start: Start, aske
             Next::To(edges.iter().map(|(to, out)| Edge { to: *to as usize, out: out.clone() }).collect())
         }
     };
-    let table = stored.table.map(|table| table as usize);
+    let table = stored.table.and_then(|whose| match whose {
+        Whose::Start => table_of(world, start),
+        Whose::Table(table) => Some(table as usize),
+    });
     let at_table = stored.asked.read(asked.destination);
     let route = table.filter(|_| stored.routed).and_then(|table| matched(world, table, at_table));
     let ceiling = match stored.at {
@@ -172,7 +176,7 @@ fn node(world: &World<'_>, stored: &super::paths::StoredNode, start: Start, aske
         place,
         header,
         route,
-        via: stored.via.clone(),
+        via: stored.via.as_ref().map(|via| via.read(home_of(world, start))),
         encrypted: stored.encrypted,
         underlay: stored.underlay.clone(),
         ceiling,

@@ -208,7 +208,7 @@ impl Fib {
         for (start, value) in v6 {
             ranges6.emit(start.to_bits(), stored(IpAddr::V6(start).into(), value)?);
         }
-        Self::assemble(ranges4, ranges6, u32::MAX, prefixes, Shape::Fit)
+        Self::assemble(ranges4, ranges6, u32::MAX, prefixes, Shape::Quick)
     }
 
     fn assemble(

@@ -102,7 +102,27 @@ pub(in super::super) enum Onward {
     Received,
     End(Disposition),
     /// Positions on the path, each with what it leaves by where that differs between equal-cost members.
-    To(Box<[(u32, Option<Out>)]>),
+    To(Box<[(u32, Option<StoredOut>)]>),
+}
+
+/// What one of several equal-cost members leaves by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in super::super) struct StoredOut {
+    via: Option<Via>,
+    encrypted: bool,
+    underlay: Option<Carrier>,
+}
+
+impl StoredOut {
+    fn new(out: &Out, home: Option<&ResourceId>) -> Self {
+        let via = out.via.as_ref().map(|via| Via::new(via, home));
+        Self { via, encrypted: out.encrypted, underlay: out.underlay.clone() }
+    }
+
+    pub(in super::super) fn read(&self, home: Option<&ResourceId>) -> Out {
+        let via = self.via.as_ref().map(|via| via.read(home));
+        Out { via, encrypted: self.encrypted, underlay: self.underlay.clone() }
+    }
 }
 
 /// A node of a stored path.
@@ -285,18 +305,25 @@ fn stored(
         }
         None => At::Place(hop.place.clone()),
     };
+    // Where a path starts says what its own network's resources are called.
+    let home = home.filter(|_| at == At::Start);
     let onward = match &node.next {
         Next::End(Disposition::Delivered(_)) if received.is_some() => Onward::Received,
         Next::End(disposition) => Onward::End(disposition.clone()),
         Next::To(edges) => {
             let edge = |to: usize| u32::try_from(to).unwrap_or(u32::MAX);
-            Onward::To(edges.iter().map(|e| (edge(e.to), e.out.clone())).collect())
+            Onward::To(
+                edges
+                    .iter()
+                    .map(|e| (edge(e.to), e.out.as_ref().map(|out| StoredOut::new(out, home))))
+                    .collect(),
+            )
         }
     };
     StoredNode {
         source: Mark::of(hop.header.source, source),
         destination: Mark::of(hop.header.destination, destination),
-        via: hop.via.as_ref().map(|via| Via::new(via, home.filter(|_| at == At::Start))),
+        via: hop.via.as_ref().map(|via| Via::new(via, home)),
         encrypted: hop.encrypted,
         underlay: hop.underlay.clone(),
         // Of a host and of the start it is looked up with the place.

@@ -12,7 +12,7 @@ use super::super::bandwidth::ceiling;
 use super::super::hosts::{Owner, Start, subnet_of};
 use super::super::question::Leg;
 use super::super::walk::World;
-use super::paths::{At, Onward, Whose, home_of, table_of};
+use super::paths::{At, Onward, StoredOut, Whose, home_of, table_of};
 use super::{Compiled, Position};
 use crate::rule::{Decision, Rule};
 use crate::selection::{Handle, View};
@@ -149,6 +149,7 @@ fn node(world: &World<'_>, stored: &super::paths::StoredNode, start: Start, aske
         source: stored.source.read(asked.source),
         destination: stored.destination.read(asked.destination),
     };
+    let home = home_of(world, start);
     let mut decisions = stored.decisions.to_vec();
     let place = match &stored.at {
         At::Place(place) => place.clone(),
@@ -159,7 +160,8 @@ fn node(world: &World<'_>, stored: &super::paths::StoredNode, start: Start, aske
         Onward::Received => Next::End(Disposition::Delivered(place.clone())),
         Onward::End(disposition) => Next::End(disposition.clone()),
         Onward::To(edges) => {
-            Next::To(edges.iter().map(|(to, out)| Edge { to: *to as usize, out: out.clone() }).collect())
+            let out = |out: &Option<StoredOut>| out.as_ref().map(|out| out.read(home));
+            Next::To(edges.iter().map(|(to, by)| Edge { to: *to as usize, out: out(by) }).collect())
         }
     };
     let table = stored.table.and_then(|whose| match whose {
@@ -176,7 +178,7 @@ fn node(world: &World<'_>, stored: &super::paths::StoredNode, start: Start, aske
         place,
         header,
         route,
-        via: stored.via.as_ref().map(|via| via.read(home_of(world, start))),
+        via: stored.via.as_ref().map(|via| via.read(home)),
         encrypted: stored.encrypted,
         underlay: stored.underlay.clone(),
         ceiling,

@@ -43,6 +43,7 @@
 //! | [`fib`] | active routes | longest-prefix match |
 //! | [`resolve`] | tables of all places | next hop, path, disposition |
 //! | [`analysis`] | a network | findings; comparison with what Azure printed |
+//! | [`checks`] | a [`Network`], or two | what holds of all addresses; differences; failures survived |
 //!
 //! A stage imports only stages to its left. [`rule`] names the rules that all of them cite. [`Network`] runs them.
 //!
@@ -56,6 +57,7 @@
 
 pub mod analysis;
 pub mod bgp;
+pub mod checks;
 pub(crate) mod control_plane;
 pub mod fib;
 #[cfg(feature = "import")]
@@ -69,7 +71,7 @@ pub mod selection;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use network::{Network, NetworkError};
+pub use network::{Network, NetworkError, PositionSet};
 
 /// The README's programs, compiled and run with the documentation tests.
 #[cfg(doctest)]

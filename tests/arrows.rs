@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fib", &["prefix_table"]),
     ("resolve", &["model", "bgp", "control_plane", "selection", "fib", "rule", "prefix_table"]),
     ("analysis", &["model", "bgp", "control_plane", "selection", "fib", "resolve", "rule", "prefix_table"]),
+    ("checks", &["model", "resolve", "network"]),
     ("import", &["model"]),
     (
         "network",

@@ -84,6 +84,19 @@ fn stop<'a>(tour: &'a str, title: &str) -> &'a str {
 }
 
 #[test]
+fn checks_hold_break_and_survive() {
+    let text = prints("checks", &[]);
+    for line in [
+        "from 2 positions to the Internet: traverses `fw`: holds (4 pairs looked at)",
+        "spoke1/subnets/web DD",
+        "151.101.0.0/16 from `spoke1/subnets/web` and 1 others: ",
+        "broken from `spoke1/subnets/web` and 1 others to 151.101.0.0/16: ",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+}
+
+#[test]
 fn resolve_answers_one_question_of_the_sample() {
     // 0/0 to the firewall, which goes out with its own address (UDR-4, WALK-8).
     assert_in_order(

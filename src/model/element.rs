@@ -62,6 +62,27 @@ pub enum Element {
     Appliance(ResourceId),
 }
 
+impl Element {
+    /// The resource that it is, or is part of.
+    pub fn id(&self) -> &ResourceId {
+        match self {
+            Self::CircuitLink { circuit: id, .. }
+            | Self::Circuit(id)
+            | Self::Connection(id)
+            | Self::Gateway(id)
+            | Self::GatewayInstance { gateway: id, .. }
+            | Self::RouteServer(id)
+            | Self::RouteServerInstance { route_server: id, .. }
+            | Self::Hub(id)
+            | Self::Session(id)
+            | Self::Link(id)
+            | Self::Router(id)
+            | Self::Site(id)
+            | Self::Appliance(id) => id,
+        }
+    }
+}
+
 impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,5 +1,7 @@
 //! Virtual networks, subnets and peerings.
 
+use std::collections::BTreeMap;
+
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +48,9 @@ pub struct VirtualNetwork {
     /// before 2026-03-31.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Date>,
+    /// Azure's tags, by name: what sets of positions are told by ([`PositionSet::tagged`](crate::PositionSet::tagged)).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 impl VirtualNetwork {

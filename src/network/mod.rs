@@ -1,6 +1,7 @@
 //! `Network`: the façade over the stages.
 
 mod failures;
+mod positions;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -21,12 +22,13 @@ use crate::model::{
 };
 use crate::resolve::{
     Answer, Answers, Class, Classes, Compiled, Explanation, Flow, FlowKey, Hosts, Leg, MatchedRoute, NextHop,
-    Pair, PathId, Place, Position, Propagation, PublicEdge, Question, ResolveError, Resolved, Source, Start,
-    TableDecision, Tunnel, Underlay, Underlays, World, hub_effective_routes, is_platform_host, pair,
-    underlay, walk,
+    Pair, PathId, Place, Position, Propagation, Protocol, PublicEdge, Question, ResolveError, Resolved,
+    Source, Start, TableDecision, Tunnel, Underlay, Underlays, World, hub_effective_routes, is_platform_host,
+    pair, underlay, walk, walk_gated,
 };
 use crate::selection::{EffectiveRoutes, Handle, Selection, View};
 use failures::Failed;
+pub use positions::PositionSet;
 
 /// A network that answers questions: what was declared, converged, selected and compiled.
 ///
@@ -310,9 +312,15 @@ impl Network {
 
     /// Every position of the network, in order of the document. Empty for a network of more than 4,096 pairs of a site's
     /// router and a tenant, whose answers are all walked.
-    pub fn positions(&self) -> impl Iterator<Item = Position> + use<> {
+    pub fn positions(&self) -> PositionSet<'_> {
         let all = self.inner.compiled().map(|compiled| compiled.positions().iter());
-        all.into_iter().flatten()
+        PositionSet::new(self, all.into_iter().flatten().collect())
+    }
+
+    /// The addresses that a position sends from, IPv4's and IPv6's.
+    pub fn addresses_of(&self, position: Position) -> [Option<IpAddr>; 2] {
+        let own = |v4| self.inner.compiled()?.positions().source(position, v4);
+        [own(true), own(false)]
     }
 
     /// What a position is called: the id of the subnet, interface, firewall, site, router or host range.
@@ -381,6 +389,19 @@ impl Network {
     pub fn resolve_pair(&self, source: impl Into<Source>, destination: IpAddr) -> Result<Pair, ResolveError> {
         let question = self.locate(&source.into(), destination, Leg::Initiate)?;
         Ok(pair(&self.world(), question))
+    }
+
+    /// As [`evaluate`](Self::evaluate), by every member of each equal-cost set.
+    pub(crate) fn gated(
+        &self,
+        position: Position,
+        destination: IpAddr,
+        leg: Leg,
+        (protocol, destination_port): (Protocol, u16),
+    ) -> Result<Answer, ResolveError> {
+        let question = self.locate(&position.into(), destination, leg)?;
+        let flow = FlowKey { protocol, source_port: 49_152, destination_port };
+        Ok(walk_gated(&self.world(), question, flow))
     }
 
     /// What carries a VPN connection or an overlay tunnel, by its id (ENC-2, ENC-3, ENC-6): the way of the outer packets.
@@ -626,7 +647,10 @@ impl Network {
 
     fn locate(&self, source: &Source, destination: IpAddr, leg: Leg) -> Result<Question, ResolveError> {
         let inner = &self.inner;
-        let located = inner.hosts.locate(&inner.topology, source, destination);
+        let located = match source {
+            Source::Known(position) => self.start_of(*position, destination),
+            source => inner.hosts.locate(&inner.topology, source, destination),
+        };
         let (start, address) = located.map_err(|error| self.or_failed(error, source, destination))?;
         let mut question = Question::new(start, address, destination, leg);
         // From outside the destination says whose conversation it is (ISO-1).
@@ -639,6 +663,14 @@ impl Network {
             question.tenant = tenants.into_iter().next().flatten();
         }
         Ok(question)
+    }
+
+    /// Where a position starts, and the address that it sends from.
+    fn start_of(&self, position: Position, destination: IpAddr) -> Result<(Start, IpAddr), ResolveError> {
+        let unknown = || ResolveError::UnknownSource { name: format!("position {}", position.index()) };
+        let positions = self.inner.compiled().ok_or_else(unknown)?.positions();
+        let address = positions.source_towards(position, destination)?;
+        Ok((positions.start(position), address))
     }
 
     /// Of a source that is not there, whether it has failed.

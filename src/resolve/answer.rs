@@ -513,7 +513,23 @@ impl Next {
 
 impl Node {
     /// The hop as it is for one member.
-    fn hop_by(&self, edge: &Edge) -> Hop {
+    /// How it ends here, where it does.
+    pub(crate) fn ends(&self) -> Option<&Disposition> {
+        match &self.next {
+            Next::End(end) => Some(end),
+            Next::To(_) => None,
+        }
+    }
+
+    /// The nodes that follow, with what the packet leaves by.
+    pub(crate) fn leads_to(&self) -> Vec<(usize, Option<Out>)> {
+        match &self.next {
+            Next::End(_) => Vec::new(),
+            Next::To(edges) => edges.iter().map(|edge| (edge.to, edge.out.clone())).collect(),
+        }
+    }
+
+    pub(crate) fn hop_by(&self, edge: &Edge) -> Hop {
         let mut hop = self.hop.clone();
         if let Some(out) = &edge.out {
             hop.via.clone_from(&out.via);
@@ -662,6 +678,11 @@ impl Answer {
             }
             stack.pop();
         }
+    }
+
+    /// The graph: nodes with what follows them, the source first.
+    pub(crate) fn nodes(&self) -> &[Node] {
+        &self.nodes
     }
 
     /// Every hop of every way, each once.

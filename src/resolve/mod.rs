@@ -21,8 +21,10 @@ pub use answer::{
     Answer, Disposition, DispositionKind, DropReason, Egress, Header, Hop, MatchedRoute, NextHop, NsgStatus,
     Path, Place, SnatIdentity,
 };
+pub(crate) use answer::{Edge, Next, Node};
 pub use bandwidth::{Bandwidth, Ceiling};
 pub use classes::{Class, Classes};
+pub(crate) use classes::{address, prefixes_of, span};
 pub(crate) use compiled::{Answers, Compiled};
 pub use compiled::{PathId, Position, Resolved};
 pub use encryption::{Carrier, Underlay};
@@ -37,4 +39,4 @@ pub use propagation::{Applied, Passed, Propagation, SpeakerStep};
 pub(crate) use public::PublicEdge;
 pub(crate) use question::FlowKey;
 pub use question::{Flow, Leg, Protocol, Source, flow_hash};
-pub(crate) use walk::{Question, Underlays, World, is_platform_host, walk};
+pub(crate) use walk::{Question, Underlays, World, is_platform_host, walk, walk_gated};

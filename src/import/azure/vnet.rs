@@ -1,6 +1,6 @@
 //! Virtual networks, subnets, peerings, route tables.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::super::WarningKind;
 use super::super::read::{Body, Context};
@@ -65,8 +65,17 @@ pub(super) fn virtual_network(body: &Body<'_>, back: &BackReferences) -> Virtual
             .collect(),
         bgp_community: communities.as_ref().and_then(|c| c.text("virtualNetworkCommunity")),
         regional_bgp_community: communities.as_ref().and_then(|c| c.text("regionalCommunity")),
+        tags: tags(body),
         ..VirtualNetwork::new(body.id, [])
     }
+}
+
+/// Tags stand beside the properties; a value that is no text is left out.
+fn tags(body: &Body<'_>) -> BTreeMap<String, String> {
+    let tags = body.get("tags").and_then(|tags| tags.as_object());
+    let text =
+        |(name, value): (&String, &serde_json::Value)| Some((name.clone(), value.as_str()?.to_owned()));
+    tags.into_iter().flatten().filter_map(text).collect()
 }
 
 fn subnet(body: &Body<'_>, back: &BackReferences) -> Subnet {

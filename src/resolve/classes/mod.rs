@@ -20,7 +20,8 @@ use crate::control_plane::Numbered;
 use crate::fib::{Fib, FibError};
 pub(super) use cuts::{Cuts, Plain};
 pub(super) use judge::Judge;
-use sweep::{Abreast, Longest, NOTHING, Open, Sweep, address, last_of, prefixes_of};
+use sweep::{Abreast, Longest, NOTHING, Open, Sweep, last_of};
+pub(crate) use sweep::{address, prefixes_of, span};
 
 /// A destination class of one network: a number, dense from 0, IPv4's before IPv6's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +57,21 @@ struct Side<A> {
 impl<A: Copy + Into<u128>> Side<A> {
     fn at(&self, number: u128) -> usize {
         self.starts.partition_point(|start| (*start).into() <= number) - 1
+    }
+
+    fn each(&self, first: u128, last: u128, end: u128, run: &mut impl FnMut(u128, u128, Class)) {
+        let mut at = self.at(first);
+        let mut from = first;
+        while from <= last {
+            let Some(class) = self.classes.get(at) else { return };
+            let until = self.starts.get(at + 1).map_or(end, |next| (*next).into() - 1);
+            run(from, until.min(last), Class(*class));
+            if until >= last {
+                return;
+            }
+            from = until + 1;
+            at += 1;
+        }
     }
 
     /// The classes from one address to another, each run's.
@@ -147,6 +163,19 @@ impl Classes {
         found.sort_unstable();
         found.dedup();
         found
+    }
+
+    /// Calls with each run of addresses, cut to those from a first to a last, and its class.
+    pub(crate) fn each_run(
+        &self,
+        v4: bool,
+        (first, last): (u128, u128),
+        mut run: impl FnMut(u128, u128, Class),
+    ) {
+        match v4 {
+            true => self.v4.each(first, last, u128::from(u32::MAX), &mut run),
+            false => self.v6.each(first, last, u128::MAX, &mut run),
+        }
     }
 
     /// Bytes held.

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 pub(super) const NOTHING: u32 = u32::MAX;
 
 /// The first and last address of a prefix, as numbers in its family.
-pub(super) fn span(prefix: &IpNet) -> (u128, u128) {
+pub(crate) fn span(prefix: &IpNet) -> (u128, u128) {
     match prefix {
         IpNet::V4(p) => (u32::from(p.network()).into(), u32::from(p.broadcast()).into()),
         IpNet::V6(p) => (u128::from(p.network()), u128::from(p.broadcast())),
@@ -24,7 +24,7 @@ pub(super) fn last_of(v4: bool) -> u128 {
 }
 
 /// A number as an address of a family.
-pub(super) fn address(number: u128, v4: bool) -> IpAddr {
+pub(crate) fn address(number: u128, v4: bool) -> IpAddr {
     match u32::try_from(number) {
         Ok(number) if v4 => IpAddr::V4(number.into()),
         _ => IpAddr::V6(number.into()),
@@ -130,7 +130,7 @@ impl<'s> Abreast<'s> {
 }
 
 /// The fewest prefixes that hold exactly the addresses from one to another.
-pub(super) fn prefixes_of(mut first: u128, last: u128, v4: bool, into: &mut Vec<IpNet>) {
+pub(crate) fn prefixes_of(mut first: u128, last: u128, v4: bool, into: &mut Vec<IpNet>) {
     let width: u32 = if v4 { 32 } else { 128 };
     loop {
         // As large as the alignment of the first address and what is left allow.

@@ -183,7 +183,7 @@ impl Positions {
         Some(self.row(position, v4)).filter(|row| *row != NO_ROW).map(|row| row as usize)
     }
 
-    pub(super) fn start(&self, position: Position) -> Start {
+    pub(crate) fn start(&self, position: Position) -> Start {
         self.entries.get(position.index()).map_or(Start::Internet, |entry| entry.start)
     }
 
@@ -194,7 +194,7 @@ impl Positions {
     }
 
     /// The same, towards an address.
-    pub(super) fn source_towards(
+    pub(crate) fn source_towards(
         &self,
         position: Position,
         destination: IpAddr,

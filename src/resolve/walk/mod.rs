@@ -245,6 +245,8 @@ pub(super) struct Walker<'n> {
     session: Option<(usize, LinkRole)>,
     /// Whether security groups gate the flow.
     gate: bool,
+    /// Whether equal-cost members are all followed though a flow was asked.
+    every_member: bool,
     nodes: Vec<Node>,
     known: HashMap<State, usize>,
     stack: Vec<(State, Place)>,
@@ -262,6 +264,20 @@ const NODE_BUDGET: usize = 1 << 14;
 
 /// Walks from a start to the end of every way.
 pub(crate) fn walk(world: &World<'_>, question: Question, flow: Option<FlowKey>, gate: bool) -> Answer {
+    begin(world, question, flow, (gate, false))
+}
+
+/// As [`walk`] with security groups, by every member of each equal-cost set, whichever the flow's hash picks.
+pub(crate) fn walk_gated(world: &World<'_>, question: Question, flow: FlowKey) -> Answer {
+    begin(world, question, Some(flow), (true, true))
+}
+
+fn begin(
+    world: &World<'_>,
+    question: Question,
+    flow: Option<FlowKey>,
+    (gate, every_member): (bool, bool),
+) -> Answer {
     let Question { start, source, destination, leg, tenant, undo, rewritten, session } = question;
     let packet = Packet { header: Header { source, destination }, flow, leg };
     let mut walker = Walker {
@@ -270,6 +286,7 @@ pub(crate) fn walk(world: &World<'_>, question: Question, flow: Option<FlowKey>,
         rewritten,
         session,
         gate,
+        every_member,
         nodes: Vec::new(),
         known: HashMap::new(),
         stack: Vec::new(),
@@ -480,7 +497,7 @@ impl Walker<'_> {
             };
         }
         self.decide(at, Decision::stated(Rule::SEL_12));
-        if let Some(flow) = packet.flow {
+        if let Some(flow) = packet.flow.filter(|_| !self.every_member) {
             let Header { source, destination } = packet.header;
             let hash = flow_hash(source, destination, flow.protocol, flow.source_port, flow.destination_port);
             let count = u64::try_from(members.len()).unwrap_or(u64::MAX);

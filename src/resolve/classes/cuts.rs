@@ -1,6 +1,6 @@
 //! Every prefix that some forwarding step tests.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -25,15 +25,19 @@ const ALWAYS: [&str; 7] = [
 /// The prefixes at which a network's addresses part.
 pub(in super::super) struct Cuts<'n> {
     world: &'n World<'n>,
-    /// Each parts its addresses from all others; the value is its number.
+    /// Each parts its addresses from all others; the value is its number. Prefixes of sites share one where they are the
+    /// same sites' and lie in the same declared prefix.
     pub(super) declared: PrefixTable<u32>,
+    /// The number that the next one gets.
+    next: u32,
     /// Only whether one of them holds an address counts.
     pub(super) marks: Vec<&'n PrefixTable<()>>,
 }
 
 impl<'n> Cuts<'n> {
     pub(in super::super) fn new(world: &'n World<'n>, plain: &Plain) -> Self {
-        let mut cuts = Self { world, declared: PrefixTable::default(), marks: vec![world.edge.tags()] };
+        let mut cuts =
+            Self { world, declared: PrefixTable::default(), next: 0, marks: vec![world.edge.tags()] };
         for text in ALWAYS {
             cuts.extend(text.parse().ok());
         }
@@ -41,14 +45,43 @@ impl<'n> Cuts<'n> {
         cuts.hosts(plain);
         cuts.outside();
         cuts.hubs();
+        cuts.sites();
         cuts
+    }
+
+    /// What sites have, after all that parts addresses by itself. A site may have thousands of prefixes, and packets to
+    /// one of them fare as those to another where the same is learned of both.
+    fn sites(&mut self) {
+        let world = self.world;
+        let mut owners: BTreeMap<IpNet, (Vec<usize>, bool)> = BTreeMap::new();
+        for (at, site) in world.topology.document().on_premises_sites.iter().enumerate() {
+            for prefix in &site.prefixes {
+                owners.entry(prefix.trunc()).or_default().0.push(at);
+            }
+        }
+        for prefix in world.plane.on_premises.connected() {
+            owners.entry(prefix.trunc()).or_default().1 = true;
+        }
+        let mut known: HashMap<(Option<u32>, Vec<usize>, bool), u32> = HashMap::new();
+        // In their order a prefix comes before those inside it.
+        for (prefix, (mut sites, connected)) in owners {
+            if self.declared.get(&prefix).is_some() {
+                continue;
+            }
+            sites.dedup();
+            let around = self.declared.longest(&prefix).map(|(_, number)| *number);
+            let next = self.next;
+            let number = *known.entry((around, sites, connected)).or_insert(next);
+            self.next += u32::from(number == next);
+            self.declared.insert(prefix, number);
+        }
     }
 
     fn extend(&mut self, prefixes: impl IntoIterator<Item = IpNet>) {
         for prefix in prefixes {
-            let next = u32::try_from(self.declared.len()).unwrap_or(u32::MAX);
             if self.declared.get(&prefix.trunc()).is_none() {
-                self.declared.insert(prefix, next);
+                self.declared.insert(prefix, self.next);
+                self.next += 1;
             }
         }
     }
@@ -102,12 +135,11 @@ impl<'n> Cuts<'n> {
     fn outside(&mut self) {
         let world = self.world;
         for site in &world.topology.document().on_premises_sites {
-            self.extend(site.prefixes.iter().chain(&site.nat_pool).chain(&site.internet_prefixes).copied());
+            self.extend(site.nat_pool.iter().chain(&site.internet_prefixes).copied());
             for address in site.routers.iter().flat_map(|router| &router.addresses) {
                 self.address(*address);
             }
         }
-        self.extend(world.plane.on_premises.connected());
         self.extend(world.plane.microsoft_peering.iter().map(|known| known.prefix));
         self.extend(world.edge.prefixes());
     }

@@ -119,9 +119,11 @@ impl<'n> Judge<'n> {
         into.push(number.and_then(|n| u32::try_from(n).ok()).unwrap_or(NOTHING));
     }
 
-    /// The longest declared prefix around one: what of a subnet's own routes is longer than it.
-    fn around(&self, prefix: &IpNet) -> u32 {
-        self.cuts.declared.longest(prefix).map_or(NOTHING, |(_, id)| *id)
+    /// The longest declared prefix around one, and whether that is the same one: what of a subnet's own routes is longer
+    /// than it, and what is as long.
+    fn around(&self, prefix: &IpNet) -> [u32; 2] {
+        let declared = self.cuts.declared.longest(prefix);
+        declared.map_or([NOTHING; 2], |(around, id)| [*id, u32::from(around == prefix.trunc())])
     }
 
     fn gateways(&mut self, address: IpAddr, into: &mut Vec<u32>) {
@@ -143,9 +145,9 @@ impl<'n> Judge<'n> {
                     self.used.extend(links.roles().map(|link| (circuit, link)));
                 }
             }
-            let around = found.map_or(NOTHING, |(prefix, _)| self.around(&prefix));
+            let around = found.map_or([NOTHING; 2], |(prefix, _)| self.around(&prefix));
             self.note(found.and_then(|(prefix, group)| row(prefix, *group, &|_| true)), into);
-            into.push(around);
+            into.extend(around);
             // A VPN gateway as next hop looks only at routes over its own connections.
             for gateway in &domain.vpn {
                 let own = |via: &Via| matches!(via, Via::Vpn { gateway: g, .. } if g == gateway);
@@ -204,9 +206,9 @@ impl<'n> Judge<'n> {
         for appliance in self.appliances.clone() {
             let found = on_premises.appliance_ways(appliance, address);
             let prefix = found.as_ref().and_then(|(length, _)| IpNet::new(address, *length).ok());
-            let around = prefix.map_or(NOTHING, |prefix| self.around(&prefix.trunc()));
+            let around = prefix.map_or([NOTHING; 2], |prefix| self.around(&prefix.trunc()));
             self.note(found.map(|(_, ways)| Decided::Appliance(ways)), into);
-            into.push(around);
+            into.extend(around);
         }
     }
 

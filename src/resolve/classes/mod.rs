@@ -255,6 +255,8 @@ impl Iterator for Together<'_> {
         let prefix = heads.min_by_key(|prefix| (sweep::span(prefix).0, prefix.prefix_len()))?;
         self.said.clear();
         self.said.push(self.declared.longest(&prefix).map_or(NOTHING, |(_, id)| *id));
+        // A declared prefix may be learned too, which is not the same as one learned inside it.
+        self.said.push(u32::from(self.declared.get(&prefix).is_some()));
         // The default route counts by itself (FT-11, VWAN-4).
         self.said.push(u32::from(prefix.prefix_len() == 0));
         for table in &mut self.tables {

@@ -1,6 +1,6 @@
 //! What differs between two networks: which destinations go elsewhere, from where, and why.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use ipnet::IpNet;
@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::ranges::AddressRanges;
 use super::{CheckError, both};
 use crate::Network;
-use crate::model::{Entity, ResourceId};
+use crate::model::{Document, Entity, ResourceId, RouteTable, Subnet};
 use crate::resolve::{Answer, Disposition, NextHop, Node, PathId, Place};
 
 /// What kind of change it is, the first that applies.
@@ -59,7 +59,8 @@ impl Differences {
 /// same where their ids are. Which host of a virtual network has an address is not compared.
 ///
 /// Looks at every pair of a class of the one and a class of the other that have addresses in common, once for each group
-/// of positions that behave alike in both.
+/// of positions that behave alike in both. Where only user routes changed, and not those of a subnet that sends on what
+/// others sent, the positions in subnets with other routes are all that is looked at.
 ///
 /// # Errors
 /// A network without classes.
@@ -72,6 +73,7 @@ pub fn diff(before: &Network, after: &Network) -> Result<Differences, CheckError
         after.positions().filter_map(|p| Some((after.position_id(p)?, p))).collect();
     let mut found = Differences::default();
     let mut stayed = BTreeSet::new();
+    let only = confined(before, after);
     // Those that behave alike in both, in the order of the first.
     type Group<'n> = (crate::resolve::Position, crate::resolve::Position, Vec<&'n ResourceId>);
     let mut groups: BTreeMap<(bool, usize, usize), Group<'_>> = BTreeMap::new();
@@ -82,6 +84,9 @@ pub fn diff(before: &Network, after: &Network) -> Result<Differences, CheckError
             continue;
         };
         stayed.insert(id);
+        if only.as_ref().is_some_and(|only| !home_of(before, id).is_some_and(|home| only.contains(home))) {
+            continue;
+        }
         for v4 in [true, false] {
             if let (Some(one), Some(other)) = (before.behaviour(position, v4), after.behaviour(then, v4)) {
                 let group = groups.entry((!v4, one, other)).or_insert((position, then, Vec::new()));
@@ -127,6 +132,63 @@ pub fn diff(before: &Network, after: &Network) -> Result<Differences, CheckError
         }
     }
     Ok(found)
+}
+
+/// The subnets from which alone answers may differ: those with another route table, where nothing but user routes changed
+/// and no packet of somebody else is sent on from there. None where that cannot be told.
+fn confined(before: &Network, after: &Network) -> Option<HashSet<ResourceId>> {
+    let (old, new) = (before.topology().document(), after.topology().document());
+    let bare = |document: &Document| {
+        let mut document = document.clone();
+        document.route_tables.clear();
+        for subnet in document.virtual_networks.iter_mut().flat_map(|network| &mut network.subnets) {
+            subnet.route_table = None;
+        }
+        document
+    };
+    if before.failed() != after.failed() || bare(old) != bare(new) {
+        return None;
+    }
+    let table = |network: &Network, subnet: &Subnet| {
+        let id = subnet.route_table.as_ref()?;
+        let table = network.topology().route_table(id)?;
+        Some(RouteTable { id: ResourceId::default(), ..table.clone() })
+    };
+    let mut only = HashSet::new();
+    for (one, other) in old.virtual_networks.iter().zip(&new.virtual_networks) {
+        for (was, is) in one.subnets.iter().zip(&other.subnets) {
+            if was.route_table.is_none() && is.route_table.is_none() || table(before, was) == table(after, is)
+            {
+                continue;
+            }
+            let forwards = ["GatewaySubnet", "AzureFirewallSubnet", "RouteServerSubnet"];
+            if forwards.iter().any(|name| name.eq_ignore_ascii_case(&was.name)) {
+                return None;
+            }
+            only.insert(one.subnet_id(&was.name));
+        }
+    }
+    for (at, nic) in old.network_interfaces.iter().enumerate() {
+        let inside = nic.ip_configurations.iter().any(|own| only.contains(&own.subnet));
+        if inside && !(before.receives_only(at) && after.receives_only(at)) {
+            return None;
+        }
+    }
+    let firewall = old.azure_firewalls.iter().filter_map(|firewall| firewall.subnet.as_ref());
+    let gone = firewall.into_iter().any(|subnet| only.contains(subnet));
+    (!gone).then_some(only)
+}
+
+/// The subnet that a position is, or is in.
+fn home_of<'n>(network: &'n Network, id: &'n ResourceId) -> Option<&'n ResourceId> {
+    let topology = network.topology();
+    match topology.entity(id)? {
+        Entity::Subnet(..) => Some(id),
+        Entity::Nic(n) => {
+            topology.document().network_interfaces[n].ip_configurations.first().map(|own| &own.subnet)
+        }
+        _ => None,
+    }
 }
 
 /// What differences of several groups have in common.

@@ -391,6 +391,11 @@ impl Network {
         Ok(pair(&self.world(), question))
     }
 
+    /// Whether an interface, by its place in the document, does no more than receive and send for itself.
+    pub(crate) fn receives_only(&self, nic: usize) -> bool {
+        self.inner.compiled().is_some_and(|compiled| compiled.receives_only(nic))
+    }
+
     /// As [`evaluate`](Self::evaluate), by every member of each equal-cost set.
     pub(crate) fn gated(
         &self,

@@ -13,6 +13,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::ResolveError;
 use super::classes::{Class, Classes, Cuts, Judge, Plain};
+use super::hosts::Owner;
 use super::question::Leg;
 use super::walk::{Question, World, walk};
 use cells::Cells;
@@ -146,6 +147,11 @@ impl Compiled {
             self.cells[usize::from(leg == Leg::Reply)].set(row, class, path);
         }
         path
+    }
+
+    /// Whether an interface does no more than receive and send for itself.
+    pub(crate) fn receives_only(&self, nic: usize) -> bool {
+        self.plain.receives_only(Some(Owner::Nic(nic)))
     }
 
     /// A path by its number.

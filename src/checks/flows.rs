@@ -25,9 +25,7 @@ use crate::resolve::{Asymmetry, Disposition, Leg, PathId, Place, Position, Proto
 /// #     .build()?;
 /// let net = Network::build(&topology)?;
 /// let spokes = net.positions().in_virtual_network("spoke");
-/// check(&net).flows(spokes, Destinations::prefixes(["0.0.0.0/0".parse()?]).except(Destinations::position("spoke")))
-///     .traverse(position("fw"))
-///     .expect_all()?;
+/// check(&net).flows(spokes, Destinations::internet()).traverse(position("fw")).expect_all()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn check(network: &Network) -> Checker<'_> {

@@ -125,6 +125,41 @@ fn breaks(path: &Path<'_>, expectation: &Expectation) -> bool {
     }
 }
 
+/// The tenant of what a place is; none where it is nobody's alone.
+fn tenant(topology: &Topology, place: &Place) -> Option<Option<String>> {
+    let document = topology.document();
+    let of_subnet = |id: &ResourceId| topology.subnet(id).map(|(network, _)| network.tenant.clone());
+    let of_network = |id: &ResourceId| topology.virtual_network(id).map(|network| network.tenant.clone());
+    match place {
+        Place::Subnet(id) => of_subnet(id),
+        Place::VirtualNetwork(id) => of_network(id),
+        Place::NetworkInterface(id) => {
+            let nic = document.network_interfaces.iter().find(|nic| nic.id == *id)?;
+            of_subnet(&nic.ip_configurations.first()?.subnet)
+        }
+        Place::Gateway(id) => of_network(&topology.virtual_network_gateway(id)?.virtual_network),
+        Place::Msee { circuit, .. } => topology.express_route_circuit(circuit)?.tenant.clone().map(Some),
+        Place::OnPremises(id) => {
+            let own = |site: &&azroute::model::OnPremisesSite| {
+                site.id == *id || site.routers.iter().any(|router| site.router_id(&router.name) == *id)
+            };
+            document.on_premises_sites.iter().find(own)?.tenant.clone().map(Some)
+        }
+        _ => None,
+    }
+}
+
+/// Whether some path leaves the tenant that it starts in, of places whose tenant is plain to see.
+fn leaves_tenant(topology: &Topology, answer: &Answer) -> bool {
+    let folded = |tenant: Option<String>| tenant.map(|t| t.to_ascii_lowercase());
+    answer.paths().take(4096).any(|path| {
+        let Some(own) = tenant(topology, &path.hops()[0].place).map(folded) else { return false };
+        path.hops()
+            .iter()
+            .any(|hop| tenant(topology, &hop.place).map(folded).is_some_and(|other| other != own))
+    })
+}
+
 fn expectations(document: &Document) -> Vec<Expectation> {
     let mut nodes: Vec<ResourceId> = Vec::new();
     nodes.extend(document.network_virtual_appliances.iter().map(|a| a.id.clone()));
@@ -144,6 +179,8 @@ fn expectations(document: &Document) -> Vec<Expectation> {
         Expectation::AtMostHops(3),
         Expectation::NoLoop,
         Expectation::NoBlackHole,
+        Expectation::TenantIsolated,
+        Expectation::Symmetric,
         Expectation::Avoids(peering(PeeringType::AzurePrivatePeering)),
         Expectation::Traverses(peering(PeeringType::MicrosoftPeering)),
     ];
@@ -199,8 +236,15 @@ fn compare(document: &Document, asked: &Destinations, pick: usize) -> Result<(),
                     prop_assert!(!fails(&report, source, *address)?, "{source} to {address} cannot be asked");
                     continue;
                 };
-                let expected = addresses.contains(*address)
-                    && answer.paths().take(4096).any(|p| breaks(&p, expectation));
+                let broken = match expectation {
+                    Expectation::TenantIsolated => leaves_tenant(&topology, &answer),
+                    Expectation::Symmetric => {
+                        let pair = network.resolve_pair(Source::Position(source.clone()), *address).unwrap();
+                        !pair.asymmetries().is_empty()
+                    }
+                    expectation => answer.paths().take(4096).any(|p| breaks(&p, expectation)),
+                };
+                let expected = addresses.contains(*address) && broken;
                 prop_assert_eq!(
                     fails(&report, source, *address)?,
                     expected,
@@ -211,6 +255,9 @@ fn compare(document: &Document, asked: &Destinations, pick: usize) -> Result<(),
                     answer
                 );
             }
+        }
+        if matches!(expectation, Expectation::TenantIsolated | Expectation::Symmetric) {
+            continue;
         }
         // The path that is shown breaks it, and is the first of the addresses' own.
         for failure in &report.failures {

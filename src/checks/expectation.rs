@@ -229,16 +229,27 @@ impl Expectation {
 
     /// The addresses at which what it says of hosts and subnets may change inside a class.
     pub(super) fn host_cuts(&self, network: &Network) -> Vec<AddressRanges> {
-        let (Self::Traverses(waypoint) | Self::Avoids(waypoint)) = self else { return Vec::new() };
         let document = network.topology().document();
-        if !waypoint.may_be_a_host(network.topology()) {
+        let asked = match self {
+            Self::Traverses(waypoint) | Self::Avoids(waypoint) => waypoint.may_be_a_host(network.topology()),
+            // The way back starts where the destination is: by the table of its subnet, or at its own router.
+            Self::Symmetric => true,
+            _ => false,
+        };
+        if !asked {
             return Vec::new();
         }
         let subnets = document.virtual_networks.iter().flat_map(|network| &network.subnets);
         let prefixes = subnets.flat_map(|subnet| subnet.address_prefixes.iter().copied());
         let nics = document.network_interfaces.iter().flat_map(|nic| &nic.ip_configurations);
         let addresses = nics.filter_map(|own| own.private_ip_address).map(IpNet::from);
-        let mut cuts: Vec<IpNet> = prefixes.chain(addresses).collect();
+        let sites = document.on_premises_sites.iter();
+        let outside = sites.flat_map(|site| {
+            let routers = site.routers.iter().flat_map(|router| &router.addresses).copied().map(IpNet::from);
+            let ranges = site.host_ranges.iter().map(|range| range.prefix);
+            site.prefixes.iter().copied().chain(ranges).chain(routers)
+        });
+        let mut cuts: Vec<IpNet> = prefixes.chain(addresses).chain(outside).collect();
         cuts.sort_unstable();
         cuts.dedup();
         cuts.into_iter().map(|cut| std::iter::once(cut).collect()).collect()

@@ -195,7 +195,10 @@ fn home_of<'n>(network: &'n Network, id: &'n ResourceId) -> Option<&'n ResourceI
 type Like = (Option<PathId>, Option<PathId>, ChangeKind, Vec<IpNet>);
 
 /// What changed between two answers, if anything did.
-fn kind((before, was): (&Network, &Answer), (after, is): (&Network, &Answer)) -> Option<ChangeKind> {
+pub(super) fn kind(
+    (before, was): (&Network, &Answer),
+    (after, is): (&Network, &Answer),
+) -> Option<ChangeKind> {
     let ends = |network: &Network, answer: &Answer| -> BTreeSet<Disposition> {
         answer.dispositions().into_iter().map(|end| received(network, end)).collect()
     };

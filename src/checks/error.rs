@@ -11,6 +11,15 @@ pub enum CheckError {
         /// What was named.
         name: ResourceId,
     },
+    /// A source that the network which answers are compared with does not have.
+    #[error("sources: there is no position `{name}` in the other network")]
+    UnknownInBaseline {
+        /// What was named.
+        name: ResourceId,
+    },
+    /// No port at all: a check that would hold of nothing.
+    #[error("ports: none was given")]
+    NoPorts,
     /// No source at all: a check that would hold of nothing.
     #[error("sources: none was given")]
     NoSources,

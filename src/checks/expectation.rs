@@ -6,8 +6,9 @@ use std::fmt;
 use ipnet::IpNet;
 
 use super::CheckError;
-use super::ranges::AddressRanges;
+use super::cuts::Cuts;
 use crate::Network;
+use crate::control_plane::same_tenant;
 use crate::model::{Entity, PeeringType, ResourceId, RouteSource, Topology};
 use crate::resolve::{Answer, Disposition, DropReason, Edge, Egress, Hop, Next, Node, Place};
 
@@ -177,7 +178,34 @@ pub enum Expectation {
     NoBlackHole,
     /// No path touches what another tenant has.
     TenantIsolated,
+    /// Packets end as in this network, by the same way and the same kind of route, as [`diff`](super::diff()) compares
+    /// answers: which host of a virtual network has an address is not looked at.
+    SameAs(Baseline),
 }
+
+/// A network that answers are compared with. Two are equal where they are the same one, shared.
+#[derive(Clone, Debug)]
+pub struct Baseline(Network);
+
+impl Baseline {
+    /// This network; shares it.
+    pub fn new(network: &Network) -> Self {
+        Self(network.clone())
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.0
+    }
+}
+
+impl PartialEq for Baseline {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is(&other.0)
+    }
+}
+
+impl Eq for Baseline {}
 
 impl fmt::Display for Expectation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -194,6 +222,7 @@ impl fmt::Display for Expectation {
             Self::NoLoop => f.write_str("does not loop"),
             Self::NoBlackHole => f.write_str("is not lost"),
             Self::TenantIsolated => f.write_str("stays with its tenant"),
+            Self::SameAs(_) => f.write_str("goes as in the other network"),
         }
     }
 }
@@ -220,6 +249,13 @@ impl fmt::Display for FailingPath {
 }
 
 impl Expectation {
+    pub(super) fn baseline(&self) -> Option<&Baseline> {
+        match self {
+            Self::SameAs(baseline) => Some(baseline),
+            _ => None,
+        }
+    }
+
     pub(super) fn exists(&self, network: &Network) -> Result<(), CheckError> {
         match self {
             Self::Traverses(waypoint) | Self::Avoids(waypoint) => waypoint.exists(network.topology()),
@@ -228,7 +264,7 @@ impl Expectation {
     }
 
     /// The addresses at which what it says of hosts and subnets may change inside a class.
-    pub(super) fn host_cuts(&self, network: &Network) -> Vec<AddressRanges> {
+    pub(super) fn host_cuts(&self, network: &Network) -> Cuts {
         let document = network.topology().document();
         let asked = match self {
             Self::Traverses(waypoint) | Self::Avoids(waypoint) => waypoint.may_be_a_host(network.topology()),
@@ -237,7 +273,7 @@ impl Expectation {
             _ => false,
         };
         if !asked {
-            return Vec::new();
+            return Cuts::default();
         }
         let subnets = document.virtual_networks.iter().flat_map(|network| &network.subnets);
         let prefixes = subnets.flat_map(|subnet| subnet.address_prefixes.iter().copied());
@@ -249,17 +285,14 @@ impl Expectation {
             let ranges = site.host_ranges.iter().map(|range| range.prefix);
             site.prefixes.iter().copied().chain(ranges).chain(routers)
         });
-        let mut cuts: Vec<IpNet> = prefixes.chain(addresses).chain(outside).collect();
-        cuts.sort_unstable();
-        cuts.dedup();
-        cuts.into_iter().map(|cut| std::iter::once(cut).collect()).collect()
+        prefixes.chain(addresses).chain(outside).collect()
     }
 
     /// Whether all answers that share a path are judged alike, whoever asked.
     pub(super) fn is_of_paths(&self, network: &Network) -> bool {
         match self {
             Self::Traverses(waypoint) | Self::Avoids(waypoint) => !waypoint.may_be_a_host(network.topology()),
-            Self::TenantIsolated | Self::Symmetric => false,
+            Self::TenantIsolated | Self::Symmetric | Self::SameAs(_) => false,
             _ => true,
         }
     }
@@ -321,7 +354,8 @@ impl Expectation {
                 let topology = network.topology();
                 let own = tenant_of(topology, &nodes[0].hop.place)?;
                 let foreign = |node: &Node| {
-                    tenant_of(topology, &node.hop.place).is_some_and(|tenant| !same_tenant(&tenant, &own))
+                    tenant_of(topology, &node.hop.place)
+                        .is_some_and(|tenant| !same_tenant(tenant.as_deref(), own.as_deref()))
                 };
                 shortest(nodes, foreign, no_step, |_, passed| passed)
             }
@@ -329,8 +363,8 @@ impl Expectation {
                 let path = longest(nodes);
                 (path.hops.len() > *most).then_some(path)
             }
-            // Both directions are looked at by who asks.
-            Self::Symmetric => None,
+            // Two answers are looked at, by who asks.
+            Self::Symmetric | Self::SameAs(_) => None,
         }
     }
 }
@@ -344,14 +378,6 @@ fn is_outside(place: &Place) -> bool {
         place,
         Place::Msee { .. } | Place::OnPremises(_) | Place::InternetEdge | Place::Internet | Place::Service(_)
     )
-}
-
-fn same_tenant(one: &Option<String>, other: &Option<String>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
-        (None, None) => true,
-        _ => false,
-    }
 }
 
 /// Whose a place is; none where it is nobody's or many tenants' (a provider's network, Microsoft's edge).

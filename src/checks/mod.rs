@@ -4,10 +4,11 @@
 //! what it says, it says of every address. What it finds are exact ranges with a path each, not samples.
 //!
 //! - [`check`]: whether something holds of all flows from some positions to some destinations ([`Expectation`]);
-//! - [`matrix`]: who reaches whom;
+//! - [`matrix`], [`matrix_to_sets`]: who reaches whom;
 //! - [`diff`]: what a change changes;
 //! - [`Sweep`]: which checks break under which failures.
 
+mod cuts;
 mod destinations;
 mod diff;
 mod error;
@@ -15,6 +16,9 @@ mod expectation;
 mod flows;
 mod matrix;
 mod ranges;
+mod report;
+mod run;
+mod service;
 mod sweep;
 
 use std::collections::BTreeMap;
@@ -24,10 +28,13 @@ use crate::resolve::{Class, Classes};
 pub use destinations::Destinations;
 pub use diff::{ChangeKind, Difference, Differences, diff};
 pub use error::CheckError;
-pub use expectation::{Expectation, FailingPath, Waypoint, circuit, edge, peering, position};
-pub use flows::{Check, Checker, Counterexample, Expected, Failure, Flows, Report, Unmet, check};
-pub use matrix::{Matrix, Reach, matrix};
+pub use expectation::{Baseline, Expectation, FailingPath, Waypoint, circuit, edge, peering, position};
+pub use flows::{Checker, Expected, Flows, check};
+pub use matrix::{Matrix, Reach, matrix, matrix_to_sets};
 pub use ranges::AddressRanges;
+pub use report::{Counterexample, Failure, Report, Unmet};
+pub use run::Check;
+pub use service::{Ports, Service};
 pub use sweep::{Break, How, Progress, Survey, Sweep};
 
 /// The part of a set of addresses that is in each class.

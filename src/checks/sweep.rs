@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use super::{Check, CheckError, Report};
+use crate::Network;
 use crate::model::{Element, ResourceId};
 use crate::resolve::Leg;
-use crate::{Network, NetworkError};
 
 /// What a sweep looks at, and how far it goes.
 #[derive(Clone, Debug)]
 pub struct Sweep {
-    /// Whether pairs are looked at too: those of which one lies on a path that a check looks at, and the other on one that
+    /// Whether pairs are looked at too, but for those of a whole and its own part, which are the whole alone: those of which one lies on a path that a check looks at, and the other on one that
     /// it looks at when the first has failed. What steers packets and carries none, such as a session between routers
     /// beside the way, is looked at alone only.
     pub pairs: bool,
@@ -70,7 +70,8 @@ pub struct Survey {
 
 impl Sweep {
     /// Takes away each element of the network in turn, and asks every check of what is left. `progress` is called after
-    /// each scenario and may stop it.
+    /// each scenario, on the calling thread, and may stop it. With the feature `rayon` scenarios are computed side by side,
+    /// and `progress` is told of several at a time; what is found is the same.
     ///
     /// Each scenario costs what [`Network::without`] and the checks cost.
     ///
@@ -93,13 +94,12 @@ impl Sweep {
         let elements: Vec<Element> =
             network.elements().into_iter().filter(|e| !network.failed().contains(e)).collect();
         let mut total = elements.len();
-        for element in &elements {
-            let scenario = [element.clone()];
-            if self.step(network, checks, &open, &scenario, &mut survey, (&mut progress, total))?.is_break() {
-                return Ok(survey);
-            }
-        }
-        if !self.pairs {
+        let alone: Vec<Scenario<'_>> = elements
+            .iter()
+            .map(|element| Scenario { elements: vec![element.clone()], checks: &open })
+            .collect();
+        if self.steps(network, checks, &alone, &mut survey, (&mut progress, total))?.is_break() || !self.pairs
+        {
             return Ok(survey);
         }
         for check in &open {
@@ -114,59 +114,119 @@ impl Sweep {
                 elements.iter().filter(|e| !alone(e) && touched.contains(e.id())).collect()
             };
             // The second one lies on a path that is taken when the first has failed: the way around, too.
+            let firsts = on_paths(&touched(network, &checks[*check])?);
+            let others = side_by_side(&firsts, |one| {
+                let left = network.without(std::slice::from_ref(*one))?;
+                Ok(on_paths(&touched(&left, &checks[*check])?))
+            });
             let mut pairs: BTreeSet<[&Element; 2]> = BTreeSet::new();
-            for one in on_paths(&touched(network, &checks[*check])?) {
-                let left = network.without(std::slice::from_ref(one))?;
-                let others = on_paths(&touched(&left, &checks[*check])?);
-                let pair = |other| if one < other { [one, other] } else { [other, one] };
-                pairs.extend(others.into_iter().filter(|other| *other != one).map(pair));
+            for (one, others) in firsts.iter().zip(others) {
+                let others: Result<Vec<&Element>, CheckError> = others;
+                let pair = |other| if *one < other { [*one, other] } else { [other, *one] };
+                pairs.extend(others?.into_iter().filter(|other| other != one).map(pair));
             }
+            // What takes the other along is that one alone.
+            pairs.retain(|[one, other]| !takes(network, one, other) && !takes(network, other, one));
             total += pairs.len();
-            for pair in pairs {
-                let scenario = pair.map(Element::clone);
-                let only = std::slice::from_ref(check);
-                let with = (&mut progress, total);
-                if self.step(network, checks, only, &scenario, &mut survey, with)?.is_break() {
-                    return Ok(survey);
-                }
+            let only = std::slice::from_ref(check);
+            let pairs: Vec<Scenario<'_>> = pairs
+                .into_iter()
+                .map(|pair| Scenario { elements: pair.map(Element::clone).to_vec(), checks: only })
+                .collect();
+            if self.steps(network, checks, &pairs, &mut survey, (&mut progress, total))?.is_break() {
+                return Ok(survey);
             }
         }
         Ok(survey)
     }
 
-    fn step(
+    fn steps(
         &self,
         network: &Network,
         checks: &[Check],
-        open: &[usize],
-        scenario: &[Element],
+        scenarios: &[Scenario<'_>],
         survey: &mut Survey,
         (progress, total): (&mut impl FnMut(Progress) -> ControlFlow<()>, usize),
     ) -> Result<ControlFlow<()>, CheckError> {
-        if survey.scenarios >= self.budget {
-            survey.complete = false;
-            return Ok(ControlFlow::Break(()));
+        let mut left = scenarios;
+        while !left.is_empty() {
+            let open = self.budget.saturating_sub(survey.scenarios);
+            if open == 0 {
+                survey.complete = false;
+                return Ok(ControlFlow::Break(()));
+            }
+            let (now, later) = left.split_at(left.len().min(open).min(at_once()));
+            left = later;
+            let found = side_by_side(now, |scenario| scenario.ask(network, checks));
+            for (scenario, found) in now.iter().zip(found) {
+                let elements = || scenario.elements.clone();
+                let breaks =
+                    found?.into_iter().map(|(check, how)| Break { elements: elements(), check, how });
+                survey.breaks.extend(breaks);
+                survey.scenarios += 1;
+                if progress(Progress { done: survey.scenarios, total }).is_break() {
+                    survey.complete = false;
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
         }
-        let left = match network.without(scenario) {
-            Ok(left) => left,
-            // The other one of the pair took it along: the pair is that one alone.
-            Err(NetworkError::Element(_)) if scenario.len() > 1 => return Ok(ControlFlow::Continue(())),
-            Err(error) => return Err(error.into()),
-        };
-        for at in open {
-            let how = match checks[*at].run(&left) {
-                Ok(report) if report.holds() => continue,
-                Ok(report) => How::Fails(report),
-                Err(error) => How::Lost(error),
-            };
-            survey.breaks.push(Break { elements: scenario.to_vec(), check: *at, how });
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// What fails together, and the checks that are asked then.
+struct Scenario<'s> {
+    elements: Vec<Element>,
+    checks: &'s [usize],
+}
+
+impl Scenario<'_> {
+    /// The checks that it breaks.
+    fn ask(&self, network: &Network, checks: &[Check]) -> Result<Vec<(usize, How)>, CheckError> {
+        let left = network.without(&self.elements)?;
+        let mut broken = Vec::new();
+        for at in self.checks {
+            match checks[*at].run(&left) {
+                Ok(report) if report.holds() => {}
+                Ok(report) => broken.push((*at, How::Fails(report))),
+                Err(error) => broken.push((*at, How::Lost(error))),
+            }
         }
-        survey.scenarios += 1;
-        let told = progress(Progress { done: survey.scenarios, total });
-        if told.is_break() {
-            survey.complete = false;
+        Ok(broken)
+    }
+}
+
+/// How many scenarios are computed before `progress` is told: enough that no thread waits for long.
+fn at_once() -> usize {
+    #[cfg(feature = "rayon")]
+    return rayon::current_num_threads() * 4;
+    #[cfg(not(feature = "rayon"))]
+    return 1;
+}
+
+/// The results in the order of what is asked.
+fn side_by_side<T: Sync, R: Send>(asked: &[T], ask: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    #[cfg(feature = "rayon")]
+    {
+        use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+        asked.par_iter().map(&ask).collect()
+    }
+    #[cfg(not(feature = "rayon"))]
+    asked.iter().map(ask).collect()
+}
+
+/// Whether the failure of a whole is that of this part, too.
+fn takes(network: &Network, whole: &Element, part: &Element) -> bool {
+    match (whole, part) {
+        (Element::Circuit(id), Element::CircuitLink { circuit, .. }) => id == circuit,
+        (Element::Gateway(id), Element::GatewayInstance { gateway, .. }) => id == gateway,
+        (Element::Gateway(id), Element::Connection(part)) => {
+            let mut connections = network.topology().document().connections.iter();
+            connections.any(|c| c.id == *part && c.virtual_network_gateway == *id)
         }
-        Ok(told)
+        (Element::RouteServer(id), Element::RouteServerInstance { route_server, .. }) => id == route_server,
+        (Element::Site(id), Element::Router(part)) => part.parent().as_ref() == Some(id),
+        _ => false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What belongs together: tenants, regions, private and default prefixes.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
@@ -45,10 +45,16 @@ pub(crate) fn is_private(prefix: &IpNet) -> bool {
     }
 }
 
-/// Whether an address lies in RFC 1918, RFC 6598 or fc00::/7.
+/// RFC 1918, RFC 6598 and fc00::/7.
+pub(crate) const PRIVATE_PREFIXES: [IpNet; 5] = [
+    IpNet::new_assert(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 0)), 8),
+    IpNet::new_assert(IpAddr::V4(Ipv4Addr::new(100, 64, 0, 0)), 10),
+    IpNet::new_assert(IpAddr::V4(Ipv4Addr::new(172, 16, 0, 0)), 12),
+    IpNet::new_assert(IpAddr::V4(Ipv4Addr::new(192, 168, 0, 0)), 16),
+    IpNet::new_assert(IpAddr::V6(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0)), 7),
+];
+
+/// Whether an address lies in one of these.
 pub(crate) fn is_private_address(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(ip) => ip.is_private() || (ip.octets()[0] == 100 && (64..128).contains(&ip.octets()[1])),
-        IpAddr::V6(ip) => ip.segments()[0] & 0xfe00 == 0xfc00,
-    }
+    PRIVATE_PREFIXES.iter().any(|prefix| prefix.contains(&address))
 }

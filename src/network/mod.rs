@@ -391,6 +391,11 @@ impl Network {
         Ok(pair(&self.world(), question))
     }
 
+    /// Whether it is the same network, shared.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// Whether an interface, by its place in the document, does no more than receive and send for itself.
     pub(crate) fn receives_only(&self, nic: usize) -> bool {
         self.inner.compiled().is_some_and(|compiled| compiled.receives_only(nic))

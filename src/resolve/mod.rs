@@ -33,6 +33,7 @@ pub use error::ResolveError;
 pub use explanation::{Explanation, Loser, TableDecision};
 pub(crate) use hosts::{Hosts, Owner, Start, nic_subnet, primary_of};
 pub(crate) use hub_routes::hub_effective_routes;
+pub(crate) use nsg::port_range;
 pub(crate) use pair::pair;
 pub use pair::{Asymmetry, Crossing, Pair, SeenDirection};
 pub use propagation::{Applied, Passed, Propagation, SpeakerStep};

@@ -152,19 +152,18 @@ impl Matcher<'_, '_> {
     }
 }
 
-/// `*`, one port, or a range.
 fn port_matches(word: &str, port: u16) -> bool {
+    port_range(word).is_some_and(|(low, high)| (low..=high).contains(&port))
+}
+
+/// `*`, one port, or a range, as its first and last port; `None` for what matches nothing.
+pub(crate) fn port_range(word: &str) -> Option<(u16, u16)> {
     let word = word.trim();
     if word == "*" || word.eq_ignore_ascii_case("any") {
-        return true;
+        return Some((0, u16::MAX));
     }
-    match word.split_once('-') {
-        Some((low, high)) => match (low.trim().parse::<u16>(), high.trim().parse::<u16>()) {
-            (Ok(low), Ok(high)) => (low..=high).contains(&port),
-            _ => false,
-        },
-        None => word.parse() == Ok(port),
-    }
+    let (low, high) = word.split_once('-').unwrap_or((word, word));
+    Some((low.trim().parse().ok()?, high.trim().parse().ok()?))
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use azroute::Network;
-use azroute::checks::{AddressRanges, ChangeKind, diff};
+use azroute::checks::{AddressRanges, ChangeKind, Destinations, check, diff};
 use azroute::model::{Document, ResourceId, Topology};
-use azroute::resolve::{Answer, Disposition, Hop, Leg, Path, Place, Source};
+use azroute::resolve::{Answer, Disposition, Hop, Leg, Path, Place, Position, Source};
 use azroute::testing::strategies;
 use ipnet::IpNet;
 use proptest::prelude::*;
@@ -91,6 +91,27 @@ fn compare(document: &Document, before: &Network, after: &Network, pick: usize) 
     Ok(())
 }
 
+/// "As in another network" fails exactly where there is a difference.
+fn same_as(before: &Network, after: &Network) -> Result<(), TestCaseError> {
+    let found = diff(before, after).unwrap();
+    let is_old = |p: &Position| after.position_id(*p).is_some_and(|id| before.position(id).is_ok());
+    let both: Vec<Position> = after.positions().filter(is_old).collect();
+    if both.is_empty() {
+        return Ok(());
+    }
+    let report =
+        check(after).flows(both.clone(), Destinations::everything()).same_as(before).report().unwrap();
+    for id in both.into_iter().filter_map(|p| after.position_id(p)) {
+        let none = AddressRanges::default();
+        let changes = found.changes.iter().filter(|change| change.sources.contains(id));
+        let changed = changes.fold(none.clone(), |all, change| all.or(&change.destinations));
+        let failures = report.failures.iter().filter(|failure| failure.sources.contains(id));
+        let failing = failures.fold(none, |all, failure| all.or(&failure.destinations));
+        prop_assert_eq!(failing, changed, "{}", id);
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
 
@@ -106,6 +127,7 @@ proptest! {
         let Ok(before) = Network::build(&topology) else { return Ok(()) };
         let Ok(after) = before.apply(&changes) else { return Ok(()) };
         compare(&document, &before, &after, pick)?;
+        same_as(&before, &after)?;
         prop_assert!(diff(&before, &before).unwrap().is_empty());
     }
 }

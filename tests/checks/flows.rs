@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use azroute::Network;
 use azroute::checks::{
-    AddressRanges, Check, CheckError, Destinations, Expectation, Report, Unmet, Waypoint, check, circuit,
-    edge, peering, position,
+    AddressRanges, Check, CheckError, Destinations, Expectation, Report, Service, Unmet, Waypoint, check,
+    circuit, edge, peering, position,
 };
 use azroute::model::{Document, PeeringType, ResourceId, RouteSource, Topology};
 use azroute::resolve::{
@@ -400,5 +400,5 @@ fn security_groups_are_asked_at_every_cut_of_theirs() {
     // A rule that somebody wrote loses nothing.
     let no_hole = check(&net).flows(a(), b()).tcp(443).expect(Expectation::NoBlackHole);
     assert!(no_hole.report().unwrap().holds());
-    assert_eq!(no_hole.check().service, Some((Protocol::Tcp, 443)));
+    assert_eq!(no_hole.check().service, Some(Service::new(Protocol::Tcp, 443)));
 }

@@ -7,4 +7,5 @@ mod diff;
 mod faults;
 mod flows;
 mod matrix;
+mod services;
 mod sweep;

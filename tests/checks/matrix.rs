@@ -1,7 +1,7 @@
 //! Who reaches whom, against the walk.
 
 use azroute::Network;
-use azroute::checks::{Reach, matrix};
+use azroute::checks::{Destinations, Reach, matrix, matrix_to_sets};
 use azroute::model::Topology;
 use azroute::resolve::{DispositionKind, Leg, Source};
 use azroute::testing::strategies;
@@ -34,6 +34,45 @@ proptest! {
                     }
                 };
                 prop_assert_eq!(found.get(at, to), Some(expected));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
+
+    #[test]
+    fn a_set_is_reached_where_all_of_it_is(
+        document in strategies::any_topology(),
+        prefixes in prop::collection::vec(strategies::prefix(), 1..4),
+    ) {
+        let Ok(topology) = Topology::new(document.clone()) else { return Ok(()) };
+        let Ok(network) = Network::build(&topology) else { return Ok(()) };
+        let sets = [
+            Destinations::prefixes(prefixes.iter().copied()),
+            Destinations::everything().except(Destinations::prefixes(prefixes)),
+            Destinations::everything(),
+        ];
+        let found = matrix_to_sets(&network, network.positions(), sets.clone()).unwrap();
+        for (column, set) in sets.iter().enumerate() {
+            let asked = set.addresses(&network).unwrap();
+            let mut edges = super::flows::edges(&document, &[&network], &asked);
+            edges.retain(|address| asked.contains(*address));
+            for (row, source) in network.positions().enumerate() {
+                let [own4, own6] = network.addresses_of(source);
+                let mut arrive = Vec::new();
+                for address in &edges {
+                    let own = if address.is_ipv4() { own4 } else { own6 };
+                    if own.is_some() {
+                        let answer = network.walk(Source::Known(source), *address, Leg::Initiate).unwrap();
+                        arrive.extend(answer.dispositions().iter().map(|end| end.is_success()));
+                    }
+                }
+                let reach = found.get(row, column).unwrap();
+                prop_assert_eq!(reach == Reach::NoAddress, arrive.is_empty());
+                prop_assert_eq!(reach == Reach::Some, arrive.contains(&true) && arrive.contains(&false));
+                prop_assert_eq!(reach.arrives(), !arrive.is_empty() && !arrive.contains(&false));
             }
         }
     }

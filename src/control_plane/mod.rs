@@ -99,7 +99,7 @@ pub(crate) enum DomainOwner {
 }
 
 /// A virtual network takes routes from a domain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Subscription {
     pub(crate) domain: usize,
     /// Whether a default route is taken (VWAN-4; always, but for a hub connection that refuses it).

@@ -168,7 +168,7 @@ impl PrivateEndpointNetworkPolicies {
 
 /// One direction of a peering, owned by the virtual network it stands in. Its id is the owner's id followed by
 /// `/virtualNetworkPeerings/{name}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VirtualNetworkPeering {
@@ -231,7 +231,7 @@ impl VirtualNetworkPeering {
 }
 
 /// `peeringState` of one half of a peering.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum PeeringState {

@@ -140,6 +140,11 @@ impl Hosts {
         self.owners.get(&(vnet, address)).copied()
     }
 
+    /// Every address that somebody has, with its virtual network, in no order.
+    pub(crate) fn owned(&self) -> impl Iterator<Item = ((usize, IpAddr), Owner)> {
+        self.owners.iter().map(|(at, owner)| (*at, *owner))
+    }
+
     /// Every address with its owner, in no order.
     #[expect(clippy::iter_over_hash_type, reason = "whoever asks gathers them in a table")]
     pub(crate) fn owners(&self) -> Vec<(IpAddr, Owner)> {

@@ -5,6 +5,7 @@
 //! learned prefix that matched and the host that receives are filled in when an [`Answer`] is wanted.
 
 mod cells;
+mod kin;
 mod paths;
 mod positions;
 mod resolved;
@@ -17,6 +18,7 @@ use super::hosts::Owner;
 use super::question::Leg;
 use super::walk::{Question, World, walk};
 use cells::Cells;
+use kin::Kin;
 use paths::Paths;
 pub(super) use paths::Stored;
 pub use positions::Position;
@@ -31,6 +33,7 @@ pub(crate) struct Compiled {
     pub(super) positions: Positions,
     pub(super) plain: Plain,
     paths: Paths,
+    kin: Kin,
     /// The path of each row to each class: of packets that open flows, and of replies.
     cells: [Cells; 2],
 }
@@ -45,7 +48,8 @@ impl Compiled {
         let classes = Classes::new(&cuts, &mut judge).ok()?;
         let positions = Positions::new(world, &plain);
         let cells = [(); 2].map(|()| Cells::new(positions.rows(), classes.len()));
-        Some(Self { classes, positions, plain, paths: Paths::default(), cells })
+        let kin = Kin::new(world, &plain, &positions);
+        Some(Self { classes, positions, plain, paths: Paths::default(), kin, cells })
     }
 
     pub(crate) fn classes(&self) -> &Classes {
@@ -139,14 +143,36 @@ impl Compiled {
         destination: IpAddr,
         leg: Leg,
     ) -> u32 {
-        let question = Question::new(self.positions.start(position), source, destination, leg);
-        let answer = walk(world, question, None, false);
-        let start = self.positions.start(position);
-        let (path, shared) = self.paths.store(world, &self.plain, start, &answer);
+        let alias = self.kin.alias(world, (row, class), destination, leg);
+        let known = alias.and_then(|alias| self.kin.get(&alias));
+        let (path, shared) = match known {
+            Some(path) => (path, true),
+            None => self.walked(world, position, source, destination, leg),
+        };
+        if known.is_some() {
+            debug_assert_eq!(self.walked(world, position, source, destination, leg), (path, true), "{alias:?}");
+        }
         if shared {
             self.cells[usize::from(leg == Leg::Reply)].set(row, class, path);
+            if let Some(alias) = alias.filter(|_| known.is_none()) {
+                self.kin.insert(alias, path);
+            }
         }
         path
+    }
+
+    /// The path that a walk takes, and whether others may share it.
+    fn walked(
+        &self,
+        world: &World<'_>,
+        position: Position,
+        source: IpAddr,
+        destination: IpAddr,
+        leg: Leg,
+    ) -> (u32, bool) {
+        let start = self.positions.start(position);
+        let answer = walk(world, Question::new(start, source, destination, leg), None, false);
+        self.paths.store(world, &self.plain, start, &answer)
     }
 
     /// Whether an interface does no more than receive and send for itself.

@@ -50,7 +50,7 @@ pub(crate) struct Positions {
 
 /// What makes hosts of a subnet behave as others do: their table, and how they leave for the Internet.
 #[derive(PartialEq, Eq, Hash)]
-enum Alike {
+pub(super) enum Alike {
     Hosts { vnet: usize, table: usize, nat_gateway: Option<ResourceId>, default_outbound: Option<bool> },
     Start(Start, bool),
 }
@@ -269,7 +269,7 @@ impl Positions {
     }
 }
 
-fn alike(world: &World<'_>, plain: &Plain, start: Start, source: Option<IpAddr>) -> Option<Alike> {
+pub(super) fn alike(world: &World<'_>, plain: &Plain, start: Start, source: Option<IpAddr>) -> Option<Alike> {
     let (vnet, subnet, own) = match start {
         Start::Subnet { vnet, subnet } => (vnet, subnet, None),
         Start::Nic { nic, vnet, subnet } => (vnet, subnet, Some(Owner::Nic(nic))),

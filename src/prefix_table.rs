@@ -187,9 +187,9 @@ impl<T> PrefixLists<T> {
         self.by_prefix.iter().map(|(prefix, list)| (prefix, self.list(*list)))
     }
 
-    /// The same with the number of the list: prefixes with equal lists have one.
-    pub(crate) fn iter_numbered(&self) -> impl Iterator<Item = (IpNet, u32)> {
-        self.by_prefix.iter().map(|(prefix, list)| (prefix, *list))
+    /// Every prefix of a family with the number of its list: prefixes with equal lists have one.
+    pub(crate) fn iter_numbered(&self, v4: bool) -> impl Iterator<Item = (IpNet, u32)> {
+        self.by_prefix.iter_family(v4).map(|(prefix, list)| (prefix, *list))
     }
 
     fn list(&self, at: u32) -> &[T] {

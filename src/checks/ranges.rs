@@ -111,6 +111,12 @@ impl AddressRanges {
         Self { v4: both(true), v6: both(false) }
     }
 
+    /// The addresses of any of these.
+    pub(super) fn all<'s>(sets: impl Iterator<Item = &'s Self> + Clone) -> Self {
+        let of = |v4| normal(sets.clone().flat_map(|set| set.family(v4)).copied().collect());
+        Self { v4: of(true), v6: of(false) }
+    }
+
     /// The addresses of both.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {

@@ -1,8 +1,11 @@
 //! A check, and how a network is asked it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::IpAddr;
+
+use indexmap::IndexSet;
 
 use super::cuts::Cuts;
 use super::destinations::Destinations;
@@ -141,13 +144,21 @@ impl Check {
                 groups.entry(group).or_default().push(*source);
             }
         }
-        let mut verdicts: HashMap<PathId, Option<FailingPath>> = HashMap::new();
-        let mut found: BTreeMap<(Way, Vec<ipnet::IpNet>), Failure> = BTreeMap::new();
+        // Ways by number: thousands of answers fail by a few of them.
+        let mut ways: IndexSet<Way> = IndexSet::new();
+        let mut verdicts: HashMap<PathId, Option<usize>> = HashMap::new();
+        let mut found: BTreeMap<(usize, Vec<usize>), Failure> = BTreeMap::new();
         let mut looked_at = 0;
         for ((v6, ..), members) in groups {
             let Some(first) = members.first().copied() else { continue };
-            let mut failing: BTreeMap<(Option<PathId>, Way), (AddressRanges, Broken)> = BTreeMap::new();
-            for ranges in pieces {
+            let then = |destination: IpAddr| {
+                move |baseline: &Network, then: Position| {
+                    baseline.resolve_leg(then, destination, self.leg).ok().map(|r| r.into_answer())
+                }
+            };
+            // By path and way, the parts of what is asked that fail so.
+            let mut failing: BTreeMap<(Option<PathId>, usize), Vec<usize>> = BTreeMap::new();
+            for (piece, ranges) in pieces.iter().enumerate() {
                 let Some(destination) = ranges.first().filter(|first| first.is_ipv6() == v6) else {
                     continue;
                 };
@@ -156,28 +167,42 @@ impl Check {
                 };
                 looked_at += members.len();
                 let path = resolved.path_id();
-                let broken = match path.filter(|_| of_paths) {
-                    Some(path) => {
-                        let judged = || self.expectation.broken_by(network, &resolved);
-                        verdicts.entry(path).or_insert_with(judged).clone().map(Broken::from)
-                    }
+                let shared = path.filter(|_| of_paths);
+                let broken = match shared.and_then(|path| verdicts.get(&path)) {
+                    Some(known) => *known,
                     None => {
-                        let then = |baseline: &Network, then| {
-                            baseline.resolve_leg(then, destination, self.leg).ok().map(|r| r.into_answer())
-                        };
-                        self.broken(network, first, destination, &resolved, then)
+                        let then = then(destination);
+                        let broken = self.broken(network, first, destination, &resolved, then);
+                        let broken = broken.map(|broken| ways.insert_full(way(&broken.path)).0);
+                        if let Some(path) = shared {
+                            verdicts.insert(path, broken);
+                        }
+                        broken
                     }
                 };
-                let Some(broken) = broken else { continue };
-                let entry = failing.entry((path, way(&broken.path)));
-                let entry = entry.or_insert_with(|| (AddressRanges::default(), broken));
-                entry.0 = entry.0.or(ranges);
+                if let Some(way) = broken {
+                    failing.entry((path, way)).or_default().push(piece);
+                }
             }
-            for ((_, way), (destinations, broken)) in failing {
-                let kind = (way, destinations.prefixes());
-                let failure =
-                    found.entry(kind).or_insert_with(|| broken.failure(Vec::new(), destinations, None));
-                failure.sources.extend(members.iter().map(|source| source.name.clone()));
+            for ((_, way), parts) in failing {
+                let sources = members.iter().map(|source| source.name.clone());
+                let entry = match found.entry((way, parts)) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => {
+                        let parts = new.key().1.iter().map(|piece| &pieces[*piece]);
+                        let destinations = AddressRanges::all(parts);
+                        // The path of this source and address, where that of others was judged.
+                        let Some(destination) = destinations.first() else { continue };
+                        let Ok(resolved) = network.resolve_leg(first.position, destination, self.leg) else {
+                            continue;
+                        };
+                        let then = then(destination);
+                        let broken = self.broken(network, first, destination, &resolved, then);
+                        let Some(broken) = broken else { continue };
+                        new.insert(broken.failure(Vec::new(), destinations, None))
+                    }
+                };
+                entry.sources.extend(sources);
             }
         }
         Report { looked_at, failures: smallest_first(found.into_values().collect()) }

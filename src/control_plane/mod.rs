@@ -26,7 +26,9 @@ pub(crate) use azure::{HubKind, HubWay, hub_of, msee, peer_addresses};
 pub(crate) use hub_tables::{HubMember, HubRoutes, HubRow, by_connection};
 pub(crate) use offered::Offers;
 pub(crate) use offers::{Before, converge, converge_after};
-pub(crate) use on_premises::{ApplianceWay, ExitKind, Numbered, OnPremises, RouterIx, Step, numbered};
+pub(crate) use on_premises::{
+    ApplianceWay, ExitKind, Numbered, OnPremises, RouterIx, StandingKey, Step, numbered,
+};
 pub(crate) use scope::{
     PRIVATE_PREFIXES, is_default_route, is_private, is_private_address, same_region, same_tenant,
 };

@@ -121,6 +121,10 @@ impl Network {
     ) -> Self {
         let before = &self.inner;
         let shared = if like { before.selection.after(&topology, (&before.plane, &plane)) } else { None };
+        let kept = match (&shared, before.compiled.get()) {
+            (Some(_), Some(Some(compiled))) if same_hosts => Some(compiled.keep(&before.selection.tables)),
+            _ => None,
+        };
         let (selection, fibs) = match shared {
             Some((selection, new)) => {
                 let mut fibs = before.fibs.clone();
@@ -142,8 +146,19 @@ impl Network {
         };
         let underlays = Underlays::new(&topology);
         let (edge, compiled, findings) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        let inner =
-            Inner { topology, plane, selection, fibs, hosts, edge, compiled, underlays, findings, failed };
+        let inner = Inner {
+            topology,
+            plane,
+            selection,
+            fibs,
+            hosts,
+            edge,
+            compiled,
+            underlays,
+            findings,
+            failed,
+            kept,
+        };
         Self { inner: Arc::new(inner) }
     }
 

@@ -21,10 +21,10 @@ use crate::model::{
     TopologyError,
 };
 use crate::resolve::{
-    Answer, Answers, Class, Classes, Compiled, Explanation, Flow, FlowKey, Hosts, Leg, MatchedRoute, NextHop,
-    Pair, PathId, Place, Position, Propagation, Protocol, PublicEdge, Question, ResolveError, Resolved,
-    Source, Start, TableDecision, Tunnel, Underlay, Underlays, World, hub_effective_routes, is_platform_host,
-    pair, underlay, walk, walk_gated,
+    Answer, Answers, Class, Classes, Compiled, Explanation, Flow, FlowKey, Hosts, Kept, Leg, MatchedRoute,
+    NextHop, Pair, PathId, Place, Position, Propagation, Protocol, PublicEdge, Question, ResolveError,
+    Resolved, Source, Start, TableDecision, Tunnel, Underlay, Underlays, World, hub_effective_routes,
+    is_platform_host, pair, underlay, walk, walk_gated,
 };
 use crate::selection::{EffectiveRoutes, Handle, Selection, View};
 use failures::Failed;
@@ -50,11 +50,13 @@ struct Inner {
     underlays: Underlays,
     findings: OnceLock<Vec<Finding>>,
     failed: Option<Failed>,
+    /// Of the network that this one came from.
+    kept: Option<Kept>,
 }
 
 impl Inner {
     fn compiled(&self) -> Option<&Compiled> {
-        self.compiled.get_or_init(|| Compiled::new(&self.world())).as_ref()
+        self.compiled.get_or_init(|| Compiled::new(&self.world(), self.kept.as_ref())).as_ref()
     }
 
     fn edge(&self) -> &PublicEdge {
@@ -128,6 +130,7 @@ impl Network {
                 underlays: Underlays::new(topology),
                 findings: OnceLock::new(),
                 failed: None,
+                kept: None,
             }),
         })
     }

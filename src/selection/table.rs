@@ -803,6 +803,18 @@ impl SubnetTable {
             .map(|(local, i)| (local.prefix, Handle::Local(i), local.kind.class() == Class::Protected))
     }
 
+    /// Whether addresses part at the same prefixes: its own rows and what masks gateway routes.
+    pub(crate) fn parts_as(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+            || self.ipv6 == other.ipv6
+                && self
+                    .locals
+                    .iter()
+                    .map(|local| local.prefix)
+                    .eq(other.locals.iter().map(|local| local.prefix))
+                && self.shadow == other.shadow
+    }
+
     /// The prefixes inside which gateway routes do not count: the shadow, and all of IPv6 where there is none.
     pub(crate) fn base_masks(&self) -> PrefixTable<()> {
         let mut masks = self.shadow.clone();

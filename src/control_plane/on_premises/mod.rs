@@ -21,7 +21,7 @@ use super::LearnedOver;
 use super::bgp::Bgp;
 use crate::model::{Advertisement, LinkRole, PeeringType, ResourceId};
 use crate::prefix_table::PrefixLists;
-pub(crate) use numbered::{Numbered, numbered};
+pub(crate) use numbered::{Numbered, StandingKey, numbered};
 
 pub(super) use build::{build, may_join, microsoft_prefixes};
 

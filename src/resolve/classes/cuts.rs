@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::super::hosts::Owner;
 use super::super::walk::World;
-use crate::control_plane::{Numbered, Via, numbered};
+use crate::control_plane::{Numbered, StandingKey, Via, numbered};
 use crate::model::{DestinationNat, NetworkInterface, ResourceId};
 use crate::prefix_table::PrefixTable;
 
@@ -25,28 +26,98 @@ const ALWAYS: [&str; 7] = [
 /// The prefixes at which a network's addresses part.
 pub(in super::super) struct Cuts<'n> {
     world: &'n World<'n>,
-    /// Each parts its addresses from all others; the value is its number. Prefixes of sites share one where they are the
-    /// same sites' and lie in the same declared prefix.
-    pub(super) declared: PrefixTable<u32>,
-    /// The number that the next one gets.
-    next: u32,
+    pub(super) declared: Arc<Declared>,
     /// Only whether one of them holds an address counts.
     pub(super) marks: Vec<&'n PrefixTable<()>>,
 }
 
+/// Prefixes that part their addresses from all others, each with its number. Prefixes of sites share one where they are the
+/// same sites' and lie in the same declared prefix.
+#[derive(Debug)]
+pub(in super::super) struct Declared {
+    pub(super) table: PrefixTable<u32>,
+    /// What of it is not declared.
+    made_of: Settled,
+}
+
+/// What the control plane settled of the prefixes that part addresses.
+#[derive(Debug, PartialEq)]
+struct Settled {
+    sites: StandingKey,
+    /// At Microsoft's edge.
+    public: Vec<IpNet>,
+}
+
+impl Settled {
+    fn of(world: &World<'_>) -> Self {
+        let mut public = world.edge.prefixes();
+        public.extend(world.plane.microsoft_peering.iter().map(|known| known.prefix));
+        Self { sites: world.plane.on_premises.standing(), public }
+    }
+}
+
 impl<'n> Cuts<'n> {
-    pub(in super::super) fn new(world: &'n World<'n>, plain: &Plain) -> Self {
-        let mut cuts =
-            Self { world, declared: PrefixTable::default(), next: 0, marks: vec![world.edge.tags()] };
-        for text in ALWAYS {
-            cuts.extend(text.parse().ok());
+    /// `kept` is what a network of the same resources was cut at, where its subnets' own routes were the same, too.
+    pub(in super::super) fn new(world: &'n World<'n>, plain: &Plain, kept: Option<&Arc<Declared>>) -> Self {
+        let settled = Settled::of(world);
+        let declared = match kept.filter(|kept| kept.made_of == settled) {
+            Some(kept) => Arc::clone(kept),
+            None => Arc::new(Declared { table: Building::all(world, plain, &settled), made_of: settled }),
+        };
+        Self { world, declared, marks: vec![world.edge.tags()] }
+    }
+
+    pub(in super::super) fn declared(&self) -> &Arc<Declared> {
+        &self.declared
+    }
+
+    /// The tables of what is learned in a family, in order; what a table treats alike has one number.
+    pub(super) fn learned(&self, v4: bool) -> Vec<Numbered<'n>> {
+        let world = self.world;
+        let mut tables: Vec<Numbered<'n>> = Vec::new();
+        let family = move |(prefix, _): &(IpNet, u32)| prefix.addr().is_ipv4() == v4;
+        if let Some(bgp) = &world.plane.on_premises.bgp {
+            tables.push(Box::new(bgp.engine.groups().filter(family)));
         }
-        cuts.networks();
-        cuts.hosts(plain);
-        cuts.outside();
-        cuts.hubs();
-        cuts.sites();
-        cuts
+        for gateways in &world.selection.gateways {
+            tables.push(Box::new(gateways.by_prefix.iter_family(v4).map(|(prefix, group)| (prefix, *group))));
+        }
+        tables.extend(world.plane.on_premises.tables(v4));
+        for hub in &world.plane.hubs {
+            let all = std::iter::once(&hub.router).chain(hub.tables.iter().map(|(_, table)| table));
+            for table in all {
+                let rows = table.rows.iter().filter(move |row| row.prefix.addr().is_ipv4() == v4);
+                tables.push(numbered(rows.map(|row| {
+                    let ways: Vec<_> =
+                        row.members.iter().map(|m| (m.way.clone(), m.gateway, m.reached)).collect();
+                    (row.prefix, (row.kind, row.contested, ways))
+                })));
+            }
+        }
+        tables
+    }
+}
+
+/// Declared prefixes, as they are gathered.
+struct Building<'n> {
+    world: &'n World<'n>,
+    declared: PrefixTable<u32>,
+    /// The number that the next one gets.
+    next: u32,
+}
+
+impl<'n> Building<'n> {
+    fn all(world: &'n World<'n>, plain: &Plain, settled: &Settled) -> PrefixTable<u32> {
+        let mut building = Self { world, declared: PrefixTable::default(), next: 0 };
+        for text in ALWAYS {
+            building.extend(text.parse().ok());
+        }
+        building.networks();
+        building.hosts(plain);
+        building.outside(settled);
+        building.hubs();
+        building.sites();
+        building.declared
     }
 
     /// What sites have, after all that parts addresses by itself. A site may have thousands of prefixes, and packets to
@@ -132,7 +203,7 @@ impl<'n> Cuts<'n> {
     }
 
     /// Sites, and what Microsoft's edge knows of public addresses.
-    fn outside(&mut self) {
+    fn outside(&mut self, settled: &Settled) {
         let world = self.world;
         for site in &world.topology.document().on_premises_sites {
             self.extend(site.nat_pool.iter().chain(&site.internet_prefixes).copied());
@@ -140,8 +211,7 @@ impl<'n> Cuts<'n> {
                 self.address(*address);
             }
         }
-        self.extend(world.plane.microsoft_peering.iter().map(|known| known.prefix));
-        self.extend(world.edge.prefixes());
+        self.extend(settled.public.iter().copied());
     }
 
     fn hubs(&mut self) {
@@ -155,35 +225,11 @@ impl<'n> Cuts<'n> {
             }
         }
     }
-
-    /// The tables of what is learned, in order; what a table treats alike has one number.
-    pub(super) fn learned(&self) -> Vec<Numbered<'n>> {
-        let world = self.world;
-        let mut tables: Vec<Numbered<'n>> = Vec::new();
-        if let Some(bgp) = &world.plane.on_premises.bgp {
-            tables.push(Box::new(bgp.engine.groups()));
-        }
-        for gateways in &world.selection.gateways {
-            tables.push(Box::new(gateways.by_prefix.iter().map(|(prefix, group)| (prefix, *group))));
-        }
-        tables.extend(world.plane.on_premises.tables());
-        for hub in &world.plane.hubs {
-            let all = std::iter::once(&hub.router).chain(hub.tables.iter().map(|(_, table)| table));
-            for table in all {
-                tables.push(numbered(table.rows.iter().map(|row| {
-                    let ways: Vec<_> =
-                        row.members.iter().map(|m| (m.way.clone(), m.gateway, m.reached)).collect();
-                    (row.prefix, (row.kind, row.contested, ways))
-                })));
-            }
-        }
-        tables
-    }
 }
 
 /// Which owners of addresses only receive, as hosts do that nobody declared: they share the class of the addresses around
 /// them, and the way to them ends with whoever owns the address.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(in super::super) struct Plain {
     /// In strict mode a host that nobody declared is none (SYS-16), so that every owner counts.
     strict: bool,

@@ -122,7 +122,7 @@ impl<'n> Judge<'n> {
     /// The longest declared prefix around one, and whether that is the same one: what of a subnet's own routes is longer
     /// than it, and what is as long.
     fn around(&self, prefix: &IpNet) -> [u32; 2] {
-        let declared = self.cuts.declared.longest(prefix);
+        let declared = self.cuts.declared.table.longest(prefix);
         declared.map_or([NOTHING; 2], |(around, id)| [*id, u32::from(around == prefix.trunc())])
     }
 

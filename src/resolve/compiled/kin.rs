@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
@@ -63,7 +63,7 @@ struct Row {
 /// The rows that share paths, and the paths that they share.
 #[derive(Debug, Default)]
 pub(super) struct Kin {
-    rows: Vec<Option<Row>>,
+    rows: Arc<[Option<Row>]>,
     known: Mutex<FxHashMap<Alias, u32>>,
 }
 
@@ -94,7 +94,9 @@ impl Kin {
                 let table = world.selection.of_subnet[vnet][subnet];
                 let peerings = network.peerings.iter();
                 let circumstances = Circumstances {
-                    peerings: peerings.map(|half| (half, world.topology.is_connected(network, half))).collect(),
+                    peerings: peerings
+                        .map(|half| (half, world.topology.is_connected(network, half)))
+                        .collect(),
                     region: network.location.as_deref(),
                     subscription: world.plane.subscriptions[vnet],
                     route_table: world.selection.tables[table].route_table,
@@ -104,7 +106,12 @@ impl Kin {
                 *slot = Some(Row { kind, vnet, table });
             }
         }
-        Self { rows, known: Mutex::default() }
+        Self { rows: rows.into(), known: Mutex::default() }
+    }
+
+    /// The same rows, in a network where none of their circumstances is another.
+    pub(super) fn again(&self) -> Self {
+        Self { rows: Arc::clone(&self.rows), known: Mutex::default() }
     }
 
     /// What a row's packets to an address of a class have in common with those of others; none where that is nothing.
@@ -226,7 +233,8 @@ fn apart(world: &World<'_>, plain: &Plain) -> HashSet<usize> {
     for (v, network) in document.virtual_networks.iter().enumerate() {
         spaces.extend(network.address_space.iter().map(|prefix| (*prefix, Some(v))));
     }
-    spaces.extend(document.on_premises_sites.iter().filter_map(|site| site.nat_pool).map(|pool| (pool, None)));
+    spaces
+        .extend(document.on_premises_sites.iter().filter_map(|site| site.nat_pool).map(|pool| (pool, None)));
     spaces.extend(world.hosts.owned().map(|((v, address), _)| (IpNet::from(address), Some(v))));
     let firewalls = document.azure_firewalls.iter().filter_map(|firewall| firewall.private_ip_address);
     let nics = document.network_interfaces.iter().filter(|nic| nic.enable_ip_forwarding);

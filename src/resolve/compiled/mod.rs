@@ -11,12 +11,14 @@ mod positions;
 mod resolved;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use super::ResolveError;
-use super::classes::{Class, Classes, Cuts, Judge, Plain};
+use super::classes::{Class, Classes, Cuts, Declared, Judge, Plain};
 use super::hosts::Owner;
 use super::question::Leg;
 use super::walk::{Question, World, walk};
+use crate::selection::SubnetTable;
 use cells::Cells;
 use kin::Kin;
 use paths::Paths;
@@ -26,12 +28,24 @@ use positions::Positions;
 pub(crate) use resolved::Answers;
 pub use resolved::{PathId, Resolved};
 
+/// What the compiled forwarding of a network has in common with that of others with the same resources, whose networks take
+/// their routes from the same gateways and hubs.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    positions: Arc<Positions>,
+    plain: Arc<Plain>,
+    declared: Arc<Declared>,
+    kin: Kin,
+    tables: Vec<Arc<SubnetTable>>,
+}
+
 /// The compiled forwarding of one network.
 #[derive(Debug)]
 pub(crate) struct Compiled {
     pub(super) classes: Classes,
-    pub(super) positions: Positions,
-    pub(super) plain: Plain,
+    pub(super) positions: Arc<Positions>,
+    pub(super) plain: Arc<Plain>,
+    declared: Arc<Declared>,
     paths: Paths,
     kin: Kin,
     /// The path of each row to each class: of packets that open flows, and of replies.
@@ -40,16 +54,41 @@ pub(crate) struct Compiled {
 
 impl Compiled {
     /// Cuts addresses into classes and lists the positions. `None` where the network's sites are too many to be asked one
-    /// by one: then every answer is walked.
-    pub(crate) fn new(world: &World<'_>) -> Option<Self> {
+    /// by one: then every answer is walked. `kept` is of a network with the same resources and other routes.
+    pub(crate) fn new(world: &World<'_>, kept: Option<&Kept>) -> Option<Self> {
         let plain = Plain::new(world);
-        let cuts = Cuts::new(world, &plain);
+        let kept = kept.filter(|kept| *kept.plain == plain);
+        let plain = kept.map_or_else(|| Arc::new(plain), |kept| Arc::clone(&kept.plain));
+        let same_rows = kept.filter(|kept| {
+            let tables = kept.tables.iter().zip(&world.selection.tables);
+            kept.tables.len() == world.selection.tables.len()
+                && tables.into_iter().all(|(a, b)| a.parts_as(b))
+        });
+        let cuts = Cuts::new(world, &plain, same_rows.map(|kept| &kept.declared));
         let mut judge = Judge::new(world, &cuts)?;
         let classes = Classes::new(&cuts, &mut judge).ok()?;
-        let positions = Positions::new(world, &plain);
+        let (positions, kin) = match kept {
+            Some(kept) => (Arc::clone(&kept.positions), kept.kin.again()),
+            None => {
+                let positions = Positions::new(world, &plain);
+                let kin = Kin::new(world, &plain, &positions);
+                (Arc::new(positions), kin)
+            }
+        };
         let cells = [(); 2].map(|()| Cells::new(positions.rows(), classes.len()));
-        let kin = Kin::new(world, &plain, &positions);
-        Some(Self { classes, positions, plain, paths: Paths::default(), kin, cells })
+        let declared = Arc::clone(cuts.declared());
+        Some(Self { classes, positions, plain, declared, paths: Paths::default(), kin, cells })
+    }
+
+    /// What networks with the same resources and other routes need not compute again.
+    pub(crate) fn keep(&self, tables: &[Arc<SubnetTable>]) -> Kept {
+        Kept {
+            positions: Arc::clone(&self.positions),
+            plain: Arc::clone(&self.plain),
+            declared: Arc::clone(&self.declared),
+            kin: self.kin.again(),
+            tables: tables.to_vec(),
+        }
     }
 
     pub(crate) fn classes(&self) -> &Classes {
@@ -150,7 +189,11 @@ impl Compiled {
             None => self.walked(world, position, source, destination, leg),
         };
         if known.is_some() {
-            debug_assert_eq!(self.walked(world, position, source, destination, leg), (path, true), "{alias:?}");
+            debug_assert_eq!(
+                self.walked(world, position, source, destination, leg),
+                (path, true),
+                "{alias:?}"
+            );
         }
         if shared {
             self.cells[usize::from(leg == Leg::Reply)].set(row, class, path);

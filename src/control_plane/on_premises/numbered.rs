@@ -26,9 +26,14 @@ impl OnPremises {
         let standing = &self.exits.standing;
         vec![
             Box::new(standing.table.iter_numbered(v4)),
-            Box::new(self.table.iter_numbered(v4)),
+            Box::new(self.told(v4)),
             Box::new(standing.announced_at.iter_numbered(v4)),
         ]
+    }
+
+    /// The table of what is told over sessions and links, which failures of them change.
+    pub(crate) fn told(&self, v4: bool) -> impl Iterator<Item = (IpNet, u32)> {
+        self.table.iter_numbered(v4)
     }
 
     /// Prefixes that lead to hosts whatever longer prefixes others tell: they part addresses by themselves. What stands

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::super::hosts::Owner;
 use super::super::walk::World;
+use super::together::Together;
 use crate::control_plane::{Numbered, StandingKey, Via, numbered};
 use crate::model::{DestinationNat, NetworkInterface, ResourceId};
 use crate::prefix_table::PrefixTable;
@@ -38,6 +39,78 @@ pub(in super::super) struct Declared {
     pub(super) table: PrefixTable<u32>,
     /// What of it is not declared.
     made_of: Settled,
+}
+
+/// The tables of what is learned, side by side: each prefix that any of them has, in order, with a number for what all of
+/// them say of it and for the longest declared prefix around it. By family, IPv4 first.
+#[derive(Debug)]
+pub(in super::super) struct Learned {
+    pub(super) prefixes: [Vec<(IpNet, u32)>; 2],
+    /// What it was made of; none where that is not held for later.
+    made_of: Option<LearnedOf>,
+}
+
+/// More learned prefixes than this are not held for networks that come from this one: to go through their tables again
+/// costs little beside what else is done then.
+const HELD: usize = 1 << 17;
+
+impl Learned {
+    /// Whether it is worth holding for networks that come from this one.
+    pub(in super::super) fn is_held(&self) -> bool {
+        self.made_of.is_some()
+    }
+}
+
+#[derive(Debug)]
+struct LearnedOf {
+    declared: Arc<Declared>,
+    gateways: Vec<Arc<PrefixTable<u32>>>,
+    sites: StandingKey,
+    /// By family: computed BGP, and what is told over sessions and links. Numbers stand in the order in which they come up,
+    /// so that tables which treat the same prefixes alike are equal.
+    bgp: Option<[Vec<(IpNet, u32)>; 2]>,
+    told: [Vec<(IpNet, u32)>; 2],
+}
+
+const FAMILIES: [bool; 2] = [true, false];
+
+impl LearnedOf {
+    /// None where the tables are many prefixes, or hubs', which are compared by nobody.
+    fn of(world: &World<'_>, declared: &Arc<Declared>) -> Option<Self> {
+        let held = world.selection.gateways.iter().map(|table| table.by_prefix.len()).sum::<usize>() <= HELD;
+        if !held || !world.plane.hubs.is_empty() {
+            return None;
+        }
+        let on_premises = &world.plane.on_premises;
+        let told = FAMILIES.map(|v4| numbered(on_premises.told(v4)).collect::<Vec<_>>());
+        let bgp = on_premises.bgp.as_ref().map(|bgp| {
+            let all: Vec<(IpNet, u32)> = bgp.engine.groups().collect();
+            FAMILIES
+                .map(|v4| numbered(all.iter().copied().filter(|(p, _)| p.addr().is_ipv4() == v4)).collect())
+        });
+        Some(Self {
+            declared: Arc::clone(declared),
+            gateways: world.selection.gateways.iter().map(|table| Arc::clone(&table.by_prefix)).collect(),
+            sites: on_premises.standing(),
+            bgp,
+            told,
+        })
+    }
+
+    fn is_of(&self, other: &Self) -> bool {
+        let rows = |table: &PrefixTable<u32>| -> Vec<_> {
+            numbered(table.iter().map(|(prefix, group)| (prefix, *group))).collect()
+        };
+        let same = |(a, b): (&Arc<PrefixTable<u32>>, &Arc<PrefixTable<u32>>)| {
+            Arc::ptr_eq(a, b) || a.len() == b.len() && rows(a) == rows(b)
+        };
+        Arc::ptr_eq(&self.declared, &other.declared)
+            && self.sites == other.sites
+            && self.gateways.len() == other.gateways.len()
+            && self.gateways.iter().zip(&other.gateways).all(same)
+            && self.bgp == other.bgp
+            && self.told == other.told
+    }
 }
 
 /// What the control plane settled of the prefixes that part addresses.
@@ -71,8 +144,20 @@ impl<'n> Cuts<'n> {
         &self.declared
     }
 
+    /// The learned tables side by side, or what was `kept` of them where they say the same.
+    pub(in super::super) fn together(&self, kept: Option<&Arc<Learned>>) -> Arc<Learned> {
+        let made_of = LearnedOf::of(self.world, &self.declared);
+        if let (Some(kept), Some(made_of)) = (kept, &made_of)
+            && kept.made_of.as_ref().is_some_and(|kept| kept.is_of(made_of))
+        {
+            return Arc::clone(kept);
+        }
+        let prefixes = FAMILIES.map(|v4| Together::new(self, v4).collect::<Vec<_>>());
+        Arc::new(Learned { prefixes, made_of })
+    }
+
     /// The tables of what is learned in a family, in order; what a table treats alike has one number.
-    pub(super) fn learned(&self, v4: bool) -> Vec<Numbered<'n>> {
+    pub(super) fn tables(&self, v4: bool) -> Vec<Numbered<'n>> {
         let world = self.world;
         let mut tables: Vec<Numbered<'n>> = Vec::new();
         let family = move |(prefix, _): &(IpNet, u32)| prefix.addr().is_ipv4() == v4;

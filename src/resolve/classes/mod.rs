@@ -9,15 +9,15 @@
 mod cuts;
 mod judge;
 mod sweep;
+mod together;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 
-use crate::control_plane::Numbered;
 use crate::fib::{Fib, FibError};
-pub(super) use cuts::{Cuts, Declared, Plain};
+pub(super) use cuts::{Cuts, Declared, Learned, Plain};
 pub(super) use judge::Judge;
 use sweep::{Abreast, Longest, NOTHING, Open, Sweep, last_of};
 pub(crate) use sweep::{address, prefixes_of, span};
@@ -95,10 +95,10 @@ impl Classes {
     ///
     /// # Errors
     /// More runs than a table holds.
-    pub(super) fn new(cuts: &Cuts<'_>, judge: &mut Judge<'_>) -> Result<Self, FibError> {
+    pub(super) fn new(cuts: &Cuts<'_>, learned: &Learned, judge: &mut Judge<'_>) -> Result<Self, FibError> {
         let mut first = Vec::new();
-        let v4 = Side::<u32>::refine(cuts, judge, true, &mut first);
-        let v6 = Side::<u128>::refine(cuts, judge, false, &mut first);
+        let v4 = Side::<u32>::refine(cuts, learned, judge, true, &mut first);
+        let v6 = Side::<u128>::refine(cuts, learned, judge, false, &mut first);
         let fib = Fib::from_ranges(
             v4.starts.iter().zip(&v4.classes).map(|(start, class)| (Ipv4Addr::from(*start), Some(*class))),
             v6.starts.iter().zip(&v6.classes).map(|(start, class)| (Ipv6Addr::from(*start), Some(*class))),
@@ -186,7 +186,13 @@ impl Classes {
 
 impl<A: Copy + Into<u128> + TryFrom<u128>> Side<A> {
     /// Cuts one family; `first` takes the first address of each new class.
-    fn refine(cuts: &Cuts<'_>, judge: &mut Judge<'_>, v4: bool, first: &mut Vec<IpAddr>) -> Self {
+    fn refine(
+        cuts: &Cuts<'_>,
+        learned: &Learned,
+        judge: &mut Judge<'_>,
+        v4: bool,
+        first: &mut Vec<IpAddr>,
+    ) -> Self {
         let declared = cuts.declared.table.iter_family(v4).map(|(prefix, id)| (prefix, *id));
         let mut layers: Vec<Box<dyn Iterator<Item = (u128, u32)>>> =
             vec![Box::new(Sweep::new(declared, v4, Longest))];
@@ -194,7 +200,7 @@ impl<A: Copy + Into<u128> + TryFrom<u128>> Side<A> {
             let marked = marks.iter_family(v4).map(|(prefix, ())| (prefix, 0));
             layers.push(Box::new(Sweep::new(marked, v4, Longest)));
         }
-        let learned = Together::new(cuts, v4);
+        let learned = learned.prefixes[usize::from(!v4)].iter().copied();
         layers.push(Box::new(Sweep::new(
             learned,
             v4,
@@ -223,97 +229,6 @@ impl<A: Copy + Into<u128> + TryFrom<u128>> Side<A> {
         side.starts.shrink_to_fit();
         side.classes.shrink_to_fit();
         side
-    }
-}
-
-/// Where a prefix stands among others: its first address, then its length.
-type Place = (u128, u8);
-
-/// A sorted table, with what comes next of it.
-struct Ahead<'t> {
-    rest: Numbered<'t>,
-    next: Option<(Place, IpNet, u32)>,
-}
-
-impl<'t> Ahead<'t> {
-    fn new(rest: Numbered<'t>) -> Self {
-        let mut table = Self { rest, next: None };
-        table.step();
-        table
-    }
-
-    fn step(&mut self) {
-        let place = |prefix: &IpNet| (span(prefix).0, prefix.prefix_len());
-        self.next = self.rest.next().map(|(prefix, number)| (place(&prefix), prefix, number));
-    }
-
-    /// The number of the prefix at a place, if it is the next one.
-    fn take(&mut self, at: Place) -> Option<u32> {
-        let (.., number) = self.next.filter(|(place, ..)| *place == at)?;
-        self.step();
-        Some(number)
-    }
-}
-
-/// Tables side by side: each prefix that any of them has, with a number for what all of them say of it and for the
-/// longest declared prefix around it.
-struct Together<'t> {
-    tables: Vec<Ahead<'t>>,
-    declared: Ahead<'t>,
-    /// Declared prefixes that may hold the next one: the last address, the place and the number of each.
-    around: Vec<(u128, Place, u32)>,
-    numbers: FxHashMap<Box<[u32]>, u32>,
-    said: Vec<u32>,
-}
-
-impl<'t> Together<'t> {
-    fn new(cuts: &'t Cuts<'_>, v4: bool) -> Self {
-        let declared = cuts.declared.table.iter_family(v4).map(|(prefix, id)| (prefix, *id));
-        Self {
-            tables: cuts.learned(v4).into_iter().map(Ahead::new).collect(),
-            declared: Ahead::new(Box::new(declared)),
-            around: Vec::new(),
-            numbers: FxHashMap::default(),
-            said: Vec::new(),
-        }
-    }
-
-    /// The longest declared prefix around one, and whether it is that one. Prefixes are asked for in order.
-    fn declared(&mut self, at: Place) -> (u32, bool) {
-        while let Some((place, prefix, number)) = self.declared.next.filter(|(place, ..)| *place <= at) {
-            while self.around.pop_if(|(last, ..)| *last < place.0).is_some() {}
-            self.around.push((span(&prefix).1, place, number));
-            self.declared.step();
-        }
-        while self.around.pop_if(|(last, ..)| *last < at.0).is_some() {}
-        self.around.last().map_or((NOTHING, false), |(_, place, number)| (*number, *place == at))
-    }
-}
-
-impl Iterator for Together<'_> {
-    type Item = (IpNet, u32);
-
-    fn next(&mut self) -> Option<(IpNet, u32)> {
-        // Few tables hold many prefixes each: a scan of their heads is cheaper than a heap.
-        let heads = self.tables.iter().filter_map(|table| table.next);
-        let (at, prefix, _) = heads.min_by_key(|(place, ..)| *place)?;
-        let (around, declared) = self.declared(at);
-        self.said.clear();
-        self.said.push(around);
-        // A declared prefix may be learned too, which is not the same as one learned inside it.
-        self.said.push(u32::from(declared));
-        // The default route counts by itself (FT-11, VWAN-4).
-        self.said.push(u32::from(prefix.prefix_len() == 0));
-        self.said.extend(self.tables.iter_mut().map(|table| table.take(at).unwrap_or(NOTHING)));
-        let next = u32::try_from(self.numbers.len()).unwrap_or(NOTHING - 1);
-        let number = match self.numbers.get(&self.said[..]) {
-            Some(number) => *number,
-            None => {
-                self.numbers.insert(self.said.clone().into_boxed_slice(), next);
-                next
-            }
-        };
-        Some((prefix, number))
     }
 }
 

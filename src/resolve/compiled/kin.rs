@@ -36,7 +36,8 @@ struct Circumstances<'n> {
 /// What a table says first, as far as a path tells it: by what the packet leaves, and the rule that decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Step {
-    Gateway(u32, Decision),
+    /// A group of routes; the row that matched is active, and its group says what decided.
+    Gateway(u32),
     Peering(usize, Decision),
     User(usize, Decision),
     None(IpNet, Decision),
@@ -146,13 +147,7 @@ impl Kin {
                 if members.iter().any(near) {
                     return None;
                 }
-                let view = crate::selection::View {
-                    topology: world.topology,
-                    plane: world.plane,
-                    selection: world.selection,
-                    table,
-                };
-                Step::Gateway(group, view.candidate(handle, prefix).decided_by)
+                Step::Gateway(group)
             }
             Handle::Local(local) => {
                 let local = &table.locals[local as usize];

@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::ResolveError;
-use super::classes::{Class, Classes, Cuts, Declared, Judge, Plain};
+use super::classes::{Class, Classes, Cuts, Declared, Judge, Learned, Plain};
 use super::hosts::Owner;
 use super::question::Leg;
 use super::walk::{Question, World, walk};
@@ -35,6 +35,7 @@ pub(crate) struct Kept {
     positions: Arc<Positions>,
     plain: Arc<Plain>,
     declared: Arc<Declared>,
+    learned: Option<Arc<Learned>>,
     kin: Kin,
     tables: Vec<Arc<SubnetTable>>,
 }
@@ -46,6 +47,7 @@ pub(crate) struct Compiled {
     pub(super) positions: Arc<Positions>,
     pub(super) plain: Arc<Plain>,
     declared: Arc<Declared>,
+    learned: Option<Arc<Learned>>,
     paths: Paths,
     kin: Kin,
     /// The path of each row to each class: of packets that open flows, and of replies.
@@ -66,7 +68,8 @@ impl Compiled {
         });
         let cuts = Cuts::new(world, &plain, same_rows.map(|kept| &kept.declared));
         let mut judge = Judge::new(world, &cuts)?;
-        let classes = Classes::new(&cuts, &mut judge).ok()?;
+        let learned = cuts.together(kept.and_then(|kept| kept.learned.as_ref()));
+        let classes = Classes::new(&cuts, &learned, &mut judge).ok()?;
         let (positions, kin) = match kept {
             Some(kept) => (Arc::clone(&kept.positions), kept.kin.again()),
             None => {
@@ -77,7 +80,8 @@ impl Compiled {
         };
         let cells = [(); 2].map(|()| Cells::new(positions.rows(), classes.len()));
         let declared = Arc::clone(cuts.declared());
-        Some(Self { classes, positions, plain, declared, paths: Paths::default(), kin, cells })
+        let learned = learned.is_held().then_some(learned);
+        Some(Self { classes, positions, plain, declared, learned, paths: Paths::default(), kin, cells })
     }
 
     /// What networks with the same resources and other routes need not compute again.
@@ -86,6 +90,7 @@ impl Compiled {
             positions: Arc::clone(&self.positions),
             plain: Arc::clone(&self.plain),
             declared: Arc::clone(&self.declared),
+            learned: self.learned.clone(),
             kin: self.kin.again(),
             tables: tables.to_vec(),
         }

@@ -121,10 +121,7 @@ impl Network {
     ) -> Self {
         let before = &self.inner;
         let shared = if like { before.selection.after(&topology, (&before.plane, &plane)) } else { None };
-        let kept = match (&shared, before.compiled.get()) {
-            (Some(_), Some(Some(compiled))) if same_hosts => Some(compiled.keep(&before.selection.tables)),
-            _ => None,
-        };
+        let kept = shared.as_ref().filter(|_| same_hosts).and_then(|_| before.kept());
         let (selection, fibs) = match shared {
             Some((selection, new)) => {
                 let mut fibs = before.fibs.clone();
@@ -145,6 +142,7 @@ impl Network {
             false => Arc::new(Hosts::new(&topology)),
         };
         let underlays = Underlays::new(&topology);
+        let plane = Arc::new(plane);
         let (edge, compiled, findings) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
         let inner = Inner {
             topology,

@@ -17,8 +17,8 @@ use crate::model::tables::{
     VirtualHubEffectiveRoute,
 };
 use crate::model::{
-    Change, ChangeError, Document, ElementError, Entity, LinkRole, PeeringType, ResourceId, Topology,
-    TopologyError,
+    Change, ChangeError, Document, ElementError, Entity, LinkRole, PeeringType, Resource, ResourceId,
+    Topology, TopologyError,
 };
 use crate::resolve::{
     Answer, Answers, Class, Classes, Compiled, Explanation, Flow, FlowKey, Hosts, Kept, Leg, MatchedRoute,
@@ -41,7 +41,7 @@ pub struct Network {
 
 struct Inner {
     topology: Topology,
-    plane: ControlPlane,
+    plane: Arc<ControlPlane>,
     selection: Selection,
     fibs: Vec<Arc<Layered>>,
     hosts: Arc<Hosts>,
@@ -57,6 +57,11 @@ struct Inner {
 impl Inner {
     fn compiled(&self) -> Option<&Compiled> {
         self.compiled.get_or_init(|| Compiled::new(&self.world(), self.kept.as_ref())).as_ref()
+    }
+
+    /// What networks that come from this one need not compute again.
+    fn kept(&self) -> Option<Kept> {
+        Some(self.compiled.get()?.as_ref()?.keep(&self.selection))
     }
 
     fn edge(&self) -> &PublicEdge {
@@ -106,6 +111,15 @@ pub enum NetworkError {
     Bgp(#[from] DesignError),
 }
 
+/// Whether it changes nothing but user routes and where they hold.
+fn is_of_routes(change: &Change) -> bool {
+    match change {
+        Change::SetRoute { .. } | Change::RemoveRoute { .. } | Change::BindRouteTable { .. } => true,
+        Change::Upsert(resource) => matches!(**resource, Resource::RouteTable(_)),
+        _ => false,
+    }
+}
+
 impl Network {
     /// Computes a network: gateways told what they learn, routes selected, tables compiled.
     ///
@@ -114,7 +128,7 @@ impl Network {
     /// # Errors
     /// BGP speakers, sessions or policies that cannot be right: what a [`Topology`] alone cannot see.
     pub fn build(topology: &Topology) -> Result<Self, NetworkError> {
-        let plane = control_plane::converge(topology)?;
+        let plane = Arc::new(control_plane::converge(topology)?);
         let selection = Selection::build(topology, &plane);
         let fibs = (0..selection.tables.len()).map(|table| Arc::new(compile(&selection, table))).collect();
         let hosts = Arc::new(Hosts::new(topology));
@@ -136,13 +150,16 @@ impl Network {
     }
 
     /// The network after these changes; this one stays as it is. Copies the document and builds anew, so it costs what
-    /// [`build`](Self::build) costs and a little more. What failed stays so ([`without`](Self::without)), where it is still
+    /// [`build`](Self::build) costs and a little more, but for two kinds of changes. What failed stays so ([`without`](Self::without)), where it is still
     /// there.
     ///
     /// Changes that all are of what BGP speakers announce ([`Change::Announce`], [`Change::Withdraw`]) are told to BGP as
     /// it stands: it converges the prefixes they name and no other. Networks, their own routes and the owners of addresses
     /// are shared. The document is copied, and what gateways offer and sites say is gathered anew, so that the cost still
     /// grows with the tables that are learned.
+    ///
+    /// Changes that all are of user routes (routes, whole route tables, and which subnet is bound to which) leave what
+    /// gateways and sites know as it is: the tables of subnets with other routes are built, and all others shared.
     ///
     /// # Errors
     /// A change that names what is not there, or a result that cannot be right.
@@ -156,7 +173,37 @@ impl Network {
         }
         let topology = Topology::new(document)?;
         let failed = self.still_failing(&topology);
-        Self::build(&topology)?.without(&failed)
+        let after = match changes.iter().all(is_of_routes) {
+            true => self.inner.failed.as_ref().map_or(self, |failed| &failed.before).rerouted(topology),
+            false => Self::build(&topology)?,
+        };
+        after.without(&failed)
+    }
+
+    /// A network without failures, after changes of user routes alone: no gateway, router or host notices.
+    fn rerouted(&self, topology: Topology) -> Self {
+        let before = &self.inner;
+        let plane = Arc::clone(&before.plane);
+        let (selection, origin) = before.selection.rerouted(&before.topology, &topology, &plane);
+        let fib = |(table, was): (usize, Option<usize>)| match was {
+            Some(was) => Arc::clone(&before.fibs[was]),
+            None => Arc::new(compile(&selection, table)),
+        };
+        let fibs = origin.into_iter().enumerate().map(fib).collect();
+        let inner = Inner {
+            plane,
+            fibs,
+            hosts: Arc::clone(&before.hosts),
+            edge: OnceLock::new(),
+            compiled: OnceLock::new(),
+            underlays: Underlays::new(&topology),
+            findings: OnceLock::new(),
+            failed: None,
+            kept: before.kept(),
+            selection,
+            topology,
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// What carrying out these changes costs: which resources change in place and which are created anew, with downtime

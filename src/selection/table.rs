@@ -201,9 +201,39 @@ impl Handle {
     }
 }
 
+/// Knows a table from before, by its virtual network, route table and services.
+type Again<'a> = dyn FnMut(usize, Option<usize>, &[usize]) -> Option<Arc<SubnetTable>> + 'a;
+
 impl Selection {
     /// Settles every table.
     pub(crate) fn build(topology: &Topology, plane: &ControlPlane) -> Self {
+        Self::build_with(topology, plane, &mut |_, _, _| None)
+    }
+
+    /// The tables after changes of user routes, of which tables there are and to which subnets they are bound, and of nothing
+    /// else. `was` is the topology before. Tables of the same routes are shared; tells of each which one it was.
+    pub(crate) fn rerouted(
+        &self,
+        was: &Topology,
+        topology: &Topology,
+        plane: &ControlPlane,
+    ) -> (Self, Vec<Option<TableIx>>) {
+        let (old, new) = (&was.document().route_tables, &topology.document().route_tables);
+        let known = self.tables.iter().enumerate();
+        let known: HashMap<_, _> =
+            known.map(|(at, table)| ((table.vnet, table.route_table, &table.services[..]), at)).collect();
+        let mut origin: Vec<Option<TableIx>> = Vec::with_capacity(self.tables.len());
+        let after = Self::build_with(topology, plane, &mut |vnet, route_table, services| {
+            let same = route_table.is_none_or(|t| old.get(t).is_some() && old.get(t) == new.get(t));
+            let at = known.get(&(vnet, route_table, services)).copied().filter(|_| same);
+            origin.push(at);
+            at.map(|at| Arc::clone(&self.tables[at]))
+        });
+        (after, origin)
+    }
+
+    /// `again` may know a table from before, by its virtual network, route table and services.
+    fn build_with(topology: &Topology, plane: &ControlPlane, again: &mut Again<'_>) -> Self {
         let document = topology.document();
         let connection_id = |c: usize| document.connections[c].id.clone();
         let select = |domain| Arc::new(GatewayTable::select(domain, connection_id));
@@ -228,10 +258,10 @@ impl Selection {
                 if is_gateway {
                     gateway_key = key.clone();
                 }
-                of_subnet.push(build.table(v, vnet, key, &mut seen, &mut selection));
+                of_subnet.push(build.table(v, vnet, key, (&mut seen, &mut *again), &mut selection));
             }
-            let of_gateway = build.table(v, vnet, gateway_key, &mut seen, &mut selection);
-            let unbound = build.table(v, vnet, (None, Vec::new()), &mut seen, &mut selection);
+            let of_gateway = build.table(v, vnet, gateway_key, (&mut seen, &mut *again), &mut selection);
+            let unbound = build.table(v, vnet, (None, Vec::new()), (&mut seen, &mut *again), &mut selection);
             selection.unbound.push(unbound);
             selection.of_subnet.push(of_subnet);
             selection.of_gateway.push(of_gateway);
@@ -402,14 +432,15 @@ impl<'t> Builder<'t> {
         v: usize,
         vnet: &VirtualNetwork,
         key: (Option<usize>, Vec<usize>),
-        seen: &mut HashMap<(Option<usize>, Vec<usize>), TableIx>,
+        (seen, again): (&mut HashMap<(Option<usize>, Vec<usize>), TableIx>, &mut Again<'_>),
         selection: &mut Selection,
     ) -> TableIx {
         if let Some(known) = seen.get(&key) {
             return *known;
         }
-        let table = self.build_table(v, vnet, key.0, &key.1, selection);
-        selection.tables.push(Arc::new(table));
+        let table = again(v, key.0, &key.1)
+            .unwrap_or_else(|| Arc::new(self.build_table(v, vnet, key.0, &key.1, selection)));
+        selection.tables.push(table);
         seen.insert(key, selection.tables.len() - 1);
         selection.tables.len() - 1
     }
@@ -801,6 +832,12 @@ impl SubnetTable {
             .zip(0_u32..)
             .filter(|(local, _)| local.state == CandidateState::Active)
             .map(|(local, i)| (local.prefix, Handle::Local(i), local.kind.class() == Class::Protected))
+    }
+
+    /// Whether it is the table of the same network, with the same route table and the same gateways.
+    pub(crate) fn is_bound_as(&self, other: &Self) -> bool {
+        (self.vnet, self.route_table, self.subscription)
+            == (other.vnet, other.route_table, other.subscription)
     }
 
     /// Whether addresses part at the same prefixes: its own rows and what masks gateway routes.

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use azroute::Network;
 use azroute::checks::{AddressRanges, ChangeKind, Destinations, check, diff};
-use azroute::model::{Document, ResourceId, Topology};
+use azroute::model::{
+    Change, Document, ResourceId, RouteNextHopType, RouteTable, Topology, UserDefinedRoute,
+};
 use azroute::resolve::{Answer, Disposition, Hop, Leg, Path, Place, Position, Source};
 use azroute::testing::strategies;
 use ipnet::IpNet;
@@ -162,4 +164,78 @@ fn positions_come_and_go() {
     let found = diff(&before, &after).unwrap();
     assert_eq!(found.added, ["spoke2/subnets/db".into()]);
     assert_eq!(diff(&after, &before).unwrap().removed, ["spoke2/subnets/db".into()]);
+}
+
+/// Routes of a table, set or taken away; a table of its own for a subnet; a subnet without one.
+fn route_changes(document: &Document) -> impl Strategy<Value = Vec<Change>> + use<> {
+    let tables: Vec<ResourceId> = document.route_tables.iter().map(|table| table.id.clone()).collect();
+    let networks = document.virtual_networks.iter();
+    let subnets: Vec<ResourceId> =
+        networks.flat_map(|v| v.subnets.iter().map(|s| v.subnet_id(&s.name))).collect();
+    let hops = [RouteNextHopType::Internet, RouteNextHopType::None, RouteNextHopType::VnetLocal];
+    let route = (strategies::prefix(), prop::sample::select(hops.to_vec()))
+        .prop_map(|(prefix, hop)| UserDefinedRoute::new("changed", prefix, hop));
+    let pick = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0_u8..4, route);
+    prop::collection::vec(pick, 1..4).prop_map(move |picks| {
+        let mut changes = Vec::new();
+        for (table, subnet, kind, route) in picks {
+            let new =
+                RouteTable { id: "changed".into(), routes: vec![route.clone()], ..RouteTable::default() };
+            match kind {
+                0 if !tables.is_empty() => {
+                    let route_table = table.get(&tables).clone();
+                    changes.push(Change::SetRoute { route_table, route });
+                }
+                1 if !subnets.is_empty() => {
+                    let subnet = subnet.get(&subnets).clone();
+                    changes.push(Change::BindRouteTable { subnet, route_table: None });
+                }
+                _ if !subnets.is_empty() => {
+                    let (subnet, route_table) = (subnet.get(&subnets).clone(), Some(new.id.clone()));
+                    changes.push(Change::Upsert(Box::new(new.into())));
+                    changes.push(Change::BindRouteTable { subnet, route_table });
+                }
+                _ => changes.push(Change::Upsert(Box::new(new.into()))),
+            }
+        }
+        changes
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
+
+    #[test]
+    fn changes_of_user_routes_give_the_network_that_is_built_with_them(
+        (document, changes) in strategies::dressed(strategies::any_topology()).prop_flat_map(|document| {
+            let changes = route_changes(&document);
+            (Just(document), changes)
+        }),
+        compiled_before in any::<bool>(),
+    ) {
+        let Ok(topology) = Topology::new(document.clone()) else { return Ok(()) };
+        let Ok(before) = Network::build(&topology) else { return Ok(()) };
+        if compiled_before {
+            prop_assert!(before.classes().is_some());
+        }
+        let Ok(after) = before.apply(&changes) else { return Ok(()) };
+        let built = Network::build(after.topology()).unwrap();
+        for table in built.topology().document().virtual_networks.iter() {
+            for subnet in &table.subnets {
+                let id = table.subnet_id(&subnet.name);
+                let rows = |network: &Network| network.effective_routes(&id).unwrap().rows();
+                prop_assert_eq!(rows(&after), rows(&built));
+            }
+        }
+        prop_assert_eq!(after.classes().unwrap().len(), built.classes().unwrap().len());
+        let found = diff(&after, &built).unwrap();
+        prop_assert!(found.is_empty(), "{}", found);
+        // Stored answers are those of the walk.
+        for position in after.positions() {
+            for address in strategies::probe_addresses(&document).into_iter().step_by(5) {
+                let resolved = after.resolve(position, address).map(|r| r.into_answer());
+                prop_assert_eq!(resolved, after.walk(Source::Known(position), address, Leg::Initiate));
+            }
+        }
+    }
 }

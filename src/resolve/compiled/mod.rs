@@ -18,7 +18,7 @@ use super::classes::{Class, Classes, Cuts, Declared, Judge, Learned, Plain};
 use super::hosts::Owner;
 use super::question::Leg;
 use super::walk::{Question, World, walk};
-use crate::selection::SubnetTable;
+use crate::selection::{Selection, SubnetTable};
 use cells::Cells;
 use kin::Kin;
 use paths::Paths;
@@ -38,6 +38,7 @@ pub(crate) struct Kept {
     learned: Option<Arc<Learned>>,
     kin: Kin,
     tables: Vec<Arc<SubnetTable>>,
+    of_subnet: Vec<Vec<usize>>,
 }
 
 /// The compiled forwarding of one network.
@@ -61,19 +62,26 @@ impl Compiled {
         let plain = Plain::new(world);
         let kept = kept.filter(|kept| *kept.plain == plain);
         let plain = kept.map_or_else(|| Arc::new(plain), |kept| Arc::clone(&kept.plain));
-        let same_rows = kept.filter(|kept| {
-            let tables = kept.tables.iter().zip(&world.selection.tables);
-            kept.tables.len() == world.selection.tables.len()
-                && tables.into_iter().all(|(a, b)| a.parts_as(b))
-        });
-        let cuts = Cuts::new(world, &plain, same_rows.map(|kept| &kept.declared));
+        let tables = &world.selection.tables;
+        let all = |same: fn(&SubnetTable, &SubnetTable) -> bool| {
+            move |kept: &&Kept| {
+                kept.tables.len() == tables.len() && kept.tables.iter().zip(tables).all(|(a, b)| same(a, b))
+            }
+        };
+        let declared = kept.filter(all(SubnetTable::parts_as)).map(|kept| &kept.declared);
+        let cuts = Cuts::new(world, &plain, declared);
         let mut judge = Judge::new(world, &cuts)?;
         let learned = cuts.together(kept.and_then(|kept| kept.learned.as_ref()));
         let classes = Classes::new(&cuts, &learned, &mut judge).ok()?;
-        let (positions, kin) = match kept {
-            Some(kept) => (Arc::clone(&kept.positions), kept.kin.again()),
-            None => {
-                let positions = Positions::new(world, &plain);
+        let bound = kept.filter(all(SubnetTable::is_bound_as));
+        let bound = bound.filter(|kept| kept.of_subnet == world.selection.of_subnet);
+        let (positions, kin) = match (bound, kept) {
+            (Some(kept), _) => (Arc::clone(&kept.positions), kept.kin.again()),
+            (None, kept) => {
+                let positions = match kept {
+                    Some(kept) => kept.positions.in_other_tables(world, &plain),
+                    None => Positions::new(world, &plain),
+                };
                 let kin = Kin::new(world, &plain, &positions);
                 (Arc::new(positions), kin)
             }
@@ -85,14 +93,15 @@ impl Compiled {
     }
 
     /// What networks with the same resources and other routes need not compute again.
-    pub(crate) fn keep(&self, tables: &[Arc<SubnetTable>]) -> Kept {
+    pub(crate) fn keep(&self, selection: &Selection) -> Kept {
         Kept {
             positions: Arc::clone(&self.positions),
             plain: Arc::clone(&self.plain),
             declared: Arc::clone(&self.declared),
             learned: self.learned.clone(),
             kin: self.kin.again(),
-            tables: tables.to_vec(),
+            tables: selection.tables.clone(),
+            of_subnet: selection.of_subnet.clone(),
         }
     }
 

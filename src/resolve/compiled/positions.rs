@@ -28,7 +28,7 @@ impl Position {
 /// The row of what has none.
 pub(super) const NO_ROW: u32 = u32::MAX;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     id: ResourceId,
     start: Start,
@@ -37,7 +37,21 @@ struct Entry {
     v6: Option<IpAddr>,
 }
 
-#[derive(Debug, Default)]
+impl Entry {
+    /// Its row in each family.
+    fn rows(&self, world: &World<'_>, plain: &Plain, rows: &mut HashMap<Alike, u32>) -> [u32; 2] {
+        [(self.v4, true), (self.v6, false)].map(|(source, is_v4)| {
+            if source.is_none() {
+                return NO_ROW;
+            }
+            let next = u32::try_from(rows.len()).unwrap_or(NO_ROW);
+            let alike = alike(world, plain, self.start, source);
+            *rows.entry(alike.unwrap_or(Alike::Start(self.start, is_v4))).or_insert(next)
+        })
+    }
+}
+
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Positions {
     entries: Vec<Entry>,
     /// By position its row in each family, the same for positions that behave alike; [`NO_ROW`] without an address there.
@@ -92,19 +106,19 @@ impl Positions {
             destination.and_then(|d| world.hosts.own_address(world.topology, &start, d))
         };
         let (v4, v6) = (own("192.0.2.1"), own("2001:db8::1"));
-        let row_of = |source: Option<IpAddr>, is_v4: bool, rows: &mut HashMap<Alike, u32>| {
-            if source.is_none() {
-                return NO_ROW;
-            }
-            let next = u32::try_from(rows.len()).unwrap_or(NO_ROW);
-            let alike = alike(world, plain, start, source).unwrap_or(Alike::Start(start, is_v4));
-            *rows.entry(alike).or_insert(next)
-        };
-        let entry_rows = [row_of(v4, true, rows), row_of(v6, false, rows)];
         let number = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        let entry = Entry { id, start, v4, v6 };
+        self.row_of.push(entry.rows(world, plain, rows));
         self.by_start.insert(start, number);
-        self.entries.push(Entry { id, start, v4, v6 });
-        self.row_of.push(entry_rows);
+        self.entries.push(entry);
+    }
+
+    /// The same positions, where subnets may have other tables.
+    pub(super) fn in_other_tables(&self, world: &World<'_>, plain: &Plain) -> Self {
+        let mut rows: HashMap<Alike, u32> = HashMap::new();
+        let row_of = self.entries.iter().map(|entry| entry.rows(world, plain, &mut rows)).collect();
+        let rows = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+        Self { row_of, rows, ..self.clone() }
     }
 
     /// Runs of addresses that start at one position each; none where that is not so, or where more than the position

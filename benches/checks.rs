@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use azroute::Network;
 use azroute::checks::{Destinations, Expectation, Sweep, check, diff, matrix, position};
-use azroute::model::{Document, ResourceId, Topology};
+use azroute::model::{Change, Document, ResourceId, Topology};
 use azroute::resolve::Position;
 use azroute::testing::generate::{self, HubAndSpoke};
 
@@ -78,15 +78,14 @@ fn main() {
     let (paths, bytes) = network.path_statistics();
     println!("{paths} paths, {:.1} MiB of cells and paths", bytes as f64 / f64::from(1 << 20));
 
-    let mut changed = document.clone();
-    let mut own = changed.route_tables[0].clone();
+    let mut own = document.route_tables[0].clone();
     own.id = "own".into();
     own.routes[0].next_hop_type = azroute::model::RouteNextHopType::Internet;
     own.routes[0].next_hop_ip_addresses.clear();
-    changed.route_tables.push(own);
-    changed.virtual_networks[5].subnets[0].route_table = Some("own".into());
-    let after =
-        timed("build after one user route", || Network::build(&Topology::new(changed).unwrap()).unwrap());
+    let subnet = network.position_id(sources[5]).unwrap().clone();
+    let bound = Change::BindRouteTable { subnet, route_table: Some(own.id.clone()) };
+    let changes = [Change::Upsert(Box::new(own.into())), bound];
+    let after = timed("the network after one user route", || network.apply(&changes).unwrap());
     for time in ["first", "second"] {
         let found =
             timed(&format!("difference by one user route, {time}"), || diff(&network, &after).unwrap());

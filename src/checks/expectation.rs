@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::CheckError;
 use super::cuts::Cuts;
 use crate::Network;
-use crate::control_plane::same_tenant;
+use crate::model::same_tenant;
 use crate::model::{Entity, PeeringType, ResourceId, RouteSource, Topology};
 use crate::resolve::{Answer, Disposition, DropReason, Edge, Egress, Hop, Next, Node, Place};
 

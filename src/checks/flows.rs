@@ -2,7 +2,7 @@
 
 use super::destinations::Destinations;
 use super::expectation::{Baseline, Expectation, Waypoint};
-use super::report::{Counterexample, Report, Unmet};
+use super::report::{Report, Unmet};
 use super::service::{Ports, Service};
 use super::{Check, CheckError};
 use crate::Network;
@@ -150,13 +150,9 @@ impl Expected<'_> {
     /// [`Unmet::Fails`] with the smallest counterexample; [`Unmet::Error`] where the check cannot be asked.
     pub fn expect_all(&self) -> Result<Report, Unmet> {
         let report = self.report()?;
-        match report.failures.first() {
+        match report.counterexample(&self.check.expectation) {
             None => Ok(report),
-            Some(first) => Err(Unmet::Fails(Box::new(Counterexample {
-                failure: first.clone(),
-                others: report.failures.len() - 1,
-                expectation: self.check.expectation.clone(),
-            }))),
+            Some(found) => Err(Unmet::Fails(Box::new(found))),
         }
     }
 }

@@ -22,6 +22,13 @@ impl Report {
     pub fn holds(&self) -> bool {
         self.failures.is_empty()
     }
+
+    /// The smallest failure, told as what shows that an expectation does not hold; none where nothing fails.
+    pub fn counterexample(&self, expectation: &Expectation) -> Option<Counterexample> {
+        let others = self.failures.len().saturating_sub(1);
+        let failure = self.failures.first()?.clone();
+        Some(Counterexample { failure, others, expectation: expectation.clone() })
+    }
 }
 
 /// Flows of which a check does not hold, all by the same path.

@@ -16,7 +16,7 @@ use super::report::{Failure, Report};
 use super::service::{Ports, Service};
 use super::{CheckError, pieces};
 use crate::Network;
-use crate::control_plane::PRIVATE_PREFIXES;
+use crate::model::PRIVATE_PREFIXES;
 use crate::model::{AddressPrefix, ResourceId, SecurityRule, parse_prefix};
 use crate::resolve::{Answer, Asymmetry, Disposition, Leg, PathId, Place, Position};
 

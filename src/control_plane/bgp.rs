@@ -11,12 +11,12 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::azure::{self, Azure, AzureSession, Use, Wiring};
-use super::scope::same_tenant;
 use super::{Before, LearnedOver, Session};
 use crate::bgp::{BgpChange, DesignError, DesignProblem, Engine, LearnedFrom, Stage};
 use crate::model::bgp::{
     AddressFamily, AsPath, BgpDesign, BgpSession, BgpSpeaker, IgpLink, SegmentKind, SessionEnd,
 };
+use crate::model::same_tenant;
 use crate::model::{
     Advertisement, Asn, Element, Entity, Limits, LinkRole, PeeringType, ResourceId, SiteRole, Topology,
     limits,

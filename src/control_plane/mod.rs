@@ -11,7 +11,6 @@ mod hub_tables;
 mod offered;
 mod offers;
 mod on_premises;
-mod scope;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -28,9 +27,6 @@ pub(crate) use offered::Offers;
 pub(crate) use offers::{Before, converge, converge_after};
 pub(crate) use on_premises::{
     ApplianceWay, ExitKind, Numbered, OnPremises, RouterIx, StandingKey, Step, numbered,
-};
-pub(crate) use scope::{
-    PRIVATE_PREFIXES, is_default_route, is_private, is_private_address, same_region, same_tenant,
 };
 
 /// Everything the control plane settles.

@@ -21,6 +21,7 @@ mod on_premises;
 mod route_table;
 #[cfg(feature = "schema")]
 mod schema;
+mod scope;
 pub mod tables;
 mod topology;
 mod vnet;
@@ -70,6 +71,9 @@ pub use route_table::{AddressPrefix, RouteNextHopType, RouteTable, UnknownNextHo
 #[cfg(feature = "schema")]
 pub use schema::schema;
 #[allow(unused_imports, reason = "used by later stages")]
+pub(crate) use scope::{
+    PRIVATE_PREFIXES, is_default_route, is_private, is_private_address, same_region, same_tenant,
+};
 pub(crate) use topology::Entity;
 pub use topology::{Problem, Reason, Topology, TopologyError, UnresolvedReference};
 pub use vnet::{

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::ResolveError;
 use super::question::Source;
-use crate::control_plane::is_private_address;
+use crate::model::is_private_address;
 use crate::model::{Entity, ResourceId, Topology};
 use crate::prefix_table::PrefixTable;
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::answer::{DropReason, Header};
 use super::question::FlowKey;
 use super::walk::World;
-use crate::control_plane::is_private_address;
+use crate::model::is_private_address;
 use crate::model::{
     EffectiveNextHopType, Entity, NetworkSecurityGroup, ResourceId, SecurityRule, SecurityRuleAccess,
     SecurityRuleDirection, parse_prefix,

@@ -6,13 +6,12 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::hosts::{nic_subnet, subnet_of};
-use crate::control_plane::{
-    ControlPlane, Links, PublicPrefix, is_default_route, is_private, is_private_address, same_tenant,
-};
+use crate::control_plane::{ControlPlane, Links, PublicPrefix};
 use crate::model::{
     Asn, Entity, ExpressRouteCircuit, Limits, LinkRole, PUBLIC_PEERING_CLOSED, PeeringType, ResourceId,
     SiteRole, Topology,
 };
+use crate::model::{is_default_route, is_private, is_private_address, same_tenant};
 use crate::prefix_table::PrefixTable;
 
 /// What a public address of Azure leads to.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::GatewayTable;
-use crate::control_plane::{ControlPlane, DomainOwner, Subscription, same_region};
+use crate::control_plane::{ControlPlane, DomainOwner, Subscription};
+use crate::model::same_region;
 use crate::model::{
     AddressPrefix, BgpShadow, EffectiveNextHopType, Entity, Knobs, RouteNextHopType, SePrecedence,
     ServiceEndpoint, Topology, VirtualNetwork,
@@ -201,6 +202,9 @@ impl Handle {
     }
 }
 
+/// The tables of a virtual network, by route table and services.
+type Seen = HashMap<(Option<usize>, Vec<usize>), TableIx>;
+
 /// Knows a table from before, by its virtual network, route table and services.
 type Again<'a> = dyn FnMut(usize, Option<usize>, &[usize]) -> Option<Arc<SubnetTable>> + 'a;
 
@@ -241,7 +245,7 @@ impl Selection {
         let mut build = Builder::new(topology, plane);
         let mut selection = Self { gateways, ..Self::default() };
         for (v, vnet) in document.virtual_networks.iter().enumerate() {
-            let mut seen: HashMap<(Option<usize>, Vec<usize>), TableIx> = HashMap::new();
+            let mut seen = Seen::new();
             let mut of_subnet = Vec::with_capacity(vnet.subnets.len());
             let mut gateway_key = (None, Vec::new());
             for subnet in &vnet.subnets {
@@ -432,7 +436,7 @@ impl<'t> Builder<'t> {
         v: usize,
         vnet: &VirtualNetwork,
         key: (Option<usize>, Vec<usize>),
-        (seen, again): (&mut HashMap<(Option<usize>, Vec<usize>), TableIx>, &mut Again<'_>),
+        (seen, again): (&mut Seen, &mut Again<'_>),
         selection: &mut Selection,
     ) -> TableIx {
         if let Some(known) = seen.get(&key) {

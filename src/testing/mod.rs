@@ -46,6 +46,9 @@
 //!   [`changes`](strategies::changes) for what-ifs, and [`probe_addresses`](strategies::probe_addresses): the
 //!   destinations at which an answer may change. Asking at those is nearly as good as asking at all 2³² addresses,
 //!   because a table's answer is constant between the edges of its prefixes.
+//! - Disturbances of a network that stands: [`failures`](strategies::failures) and [`flows`](strategies::flows) through it.
+//! - [`laws`]: what holds of every well-made design, ready to be called, and a page that tests a design with them in twenty
+//!   lines.
 //! - [`generate`]: networks of a stated size from a seed, with the same bytes on every machine. They hold no corner
 //!   cases; they are for time, memory and scale.
 //! - [`oracle`]: effective routes, next hop and walk of a document by linear scan, written from the rules and from
@@ -92,5 +95,6 @@
 #[cfg(feature = "import")]
 pub mod fuzz;
 pub mod generate;
+pub mod laws;
 pub mod oracle;
 pub mod strategies;

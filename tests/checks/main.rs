@@ -6,6 +6,7 @@
 mod diff;
 mod faults;
 mod flows;
+mod laws;
 mod matrix;
 mod services;
 mod sweep;

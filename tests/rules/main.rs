@@ -6,6 +6,7 @@ mod encryption;
 mod express_route;
 mod failures;
 mod findings;
+mod findings_whole;
 mod hubs;
 mod hybrid_bgp;
 mod legs;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 
 use super::{FindingCode, Lint, Severity};
-use crate::control_plane::{DomainOwner, is_private};
+use crate::control_plane::DomainOwner;
+use crate::model::is_private;
 use crate::model::{
     CircuitPeering, CircuitSkuTier, Entity, ExpressRouteCircuit, MICROSOFT_365_COMMUNITIES, PeeringType,
     ResourceId, overlap,

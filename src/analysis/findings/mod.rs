@@ -14,6 +14,7 @@ mod peerings;
 mod routes;
 mod security;
 mod symmetry;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -109,6 +110,16 @@ pub enum FindingCode {
     /// A gateway route inside a route to an appliance takes traffic past it (SEL-9). A default route to an appliance is
     /// meant for what nothing else covers and is not reported.
     UdrBypassedByBgp,
+    /// A user route that no packet follows: in every subnet that is bound to its table, longer routes cover its prefix, or
+    /// stronger ones override it (SEL-2, SEL-4).
+    ShadowedUserRoute,
+    /// A route table with routes, and no subnet that is bound to it (UDR-1).
+    UnboundRouteTable,
+    /// A summary from on-premises takes in a virtual network that its hearers know no better way to: packets between the
+    /// two leave Azure (SEL-2).
+    LeakedSummary,
+    /// Resources of different tenants with overlapping addresses come together at one gateway (ISO-1).
+    TenantsMeet,
     /// A `VnetLocal` route for a prefix outside the virtual network (UDR-9).
     NotLocal,
     /// A route to a gateway where there is none (UDR-7) or where the designated one is not VPN (UDR-6).
@@ -240,6 +251,7 @@ pub(crate) fn findings(
     lint.circuit_peerings();
     lint.security();
     lint.hygiene();
+    lint.whole();
     lint.finish()
 }
 

@@ -1,7 +1,8 @@
 //! Lints over peerings and gateway transit.
 
 use super::{FindingCode, Lint, Severity, is_basic};
-use crate::control_plane::{DomainOwner, same_region};
+use crate::control_plane::DomainOwner;
+use crate::model::same_region;
 use crate::model::{GatewayType, PeeringState, ResourceId, VirtualNetworkPeering};
 use crate::rule::Rule;
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::super::scope::same_region;
 use super::super::{ControlPlane, Domain, DomainOwner, Subscription, Transit};
 use super::{Builder, is_basic, vnet_ix};
+use crate::model::same_region;
 use crate::model::{
     Entity, GatewayType, HubRoutingPreference, HubVirtualNetworkConnection, ResourceId, VirtualHub,
 };

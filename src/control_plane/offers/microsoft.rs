@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 
 use super::super::bgp::Bgp;
-use super::super::scope::{is_default_route, is_private};
 use super::super::{EventKind, LearnedOver, Links, PublicPrefix};
 use super::Builder;
 use crate::bgp::Stage;
 use crate::model::{ExpressRouteCircuit, LinkRole, PUBLIC_PEERING_CLOSED, PeeringType};
+use crate::model::{is_default_route, is_private};
 use crate::rule::Rule;
 
 impl Builder<'_> {

@@ -19,9 +19,9 @@ use super::bgp::{self, Bgp, Over};
 use super::hub_tables;
 use super::offered::OfferList;
 use super::on_premises;
-use super::scope::same_tenant;
 use super::{ControlPlane, DomainOwner, Event, EventKind, LearnedOver, Offer, Via};
 use crate::bgp::{BgpChange, DesignError};
+use crate::model::same_tenant;
 use crate::model::{
     Connection, ConnectionType, CrossTenantLinks, Element, Entity, ExpressRouteCircuit, GatewayType, Limits,
     PeeringType, ResourceId, Topology, VirtualNetworkGateway, are_of_sessions, limits,

@@ -10,11 +10,11 @@ use petgraph::visit::{EdgeFiltered, EdgeRef};
 
 use super::super::LearnedOver;
 use super::super::bgp::Way;
-use super::super::scope::same_tenant;
 use super::{
     ADVERTISED, ApplianceWay, CONNECTED, Edge, ExitKind, LEARNED, OnPremises, RouterIx, Scope, Step,
 };
 use crate::bgp::decision::LocalRoute;
+use crate::model::same_tenant;
 use crate::model::{Entity, ResourceId, Topology};
 
 impl OnPremises {

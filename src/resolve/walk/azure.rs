@@ -7,7 +7,7 @@ use super::super::encryption::Tunnel;
 use super::super::hosts::{Owner, nic_address, nic_subnet, nics_of, primary_of, subnet_of};
 use super::super::nsg;
 use super::{Packet, Sender, State, Walker};
-use crate::control_plane::is_private_address;
+use crate::model::is_private_address;
 use crate::model::{
     AppliancePolicy, DestinationNat, Entity, ForwardedTraffic, LoadBalancerSku, ResourceId, RouteNextHopType,
     SecurityRuleDirection, Snat,
@@ -342,7 +342,7 @@ impl Walker<'_> {
                 let far = &document.virtual_networks[remote];
                 let reaches = topology.is_connected(network, peering)
                     && peering.routed_space(Some(far)).iter().any(|p| p.contains(&ip));
-                reaches.then_some((half, remote, !crate::control_plane::same_region(network, far)))
+                reaches.then_some((half, remote, !crate::model::same_region(network, far)))
             });
             if let Some((half, remote, global)) = found {
                 // Without an owner there the address is no next hop, whatever the peering says.

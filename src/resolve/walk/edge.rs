@@ -9,7 +9,7 @@ use super::super::public::{EdgeWay, PublicOwner, least_address};
 use super::super::question::{Leg, Protocol};
 use super::azure::{Rewrite, rewrite};
 use super::{Packet, Sender, State, Walker, World};
-use crate::control_plane::is_private_address;
+use crate::model::is_private_address;
 use crate::model::{Entity, LinkRole, PRIVATE_SUBNETS_DEFAULT, PeeringType};
 use crate::rule::{Decision, Rule};
 

@@ -5,9 +5,8 @@ use std::net::IpAddr;
 use super::super::answer::{Disposition, DropReason, Next, Place, SnatIdentity};
 use super::super::encryption::Tunnel;
 use super::{Packet, State, Walker};
-use crate::control_plane::{
-    HubKind, HubMember, HubRow, HubWay, Links, by_connection, hub_of, is_private_address,
-};
+use crate::control_plane::{HubKind, HubMember, HubRow, HubWay, Links, by_connection, hub_of};
+use crate::model::is_private_address;
 use crate::model::{AppliancePolicy, Entity, ResourceId, Snat, VnetLocalRouteOverride};
 use crate::rule::{Decision, Rule};
 

@@ -9,10 +9,9 @@ use super::super::encryption::Tunnel;
 use super::super::public::EdgeWay;
 use super::hub::HubEntry;
 use super::{Packet, State, Walker};
-use crate::control_plane::{
-    DomainOwner, ExitKind, Links, RouterIx, Step, Via, is_default_route, is_private_address,
-};
+use crate::control_plane::{DomainOwner, ExitKind, Links, RouterIx, Step, Via};
 use crate::model::{ConnectionType, Entity, GatewayType, LinkRole, LoadBalancerSku, PeeringType};
+use crate::model::{is_default_route, is_private_address};
 use crate::rule::{Decision, Rule};
 use crate::selection::{Handle, LocalKind};
 

@@ -7,6 +7,7 @@
 //! [`Topology::new`]: crate::model::Topology::new
 
 mod bgp;
+mod disturbances;
 mod dressing;
 mod policy;
 mod probe;
@@ -30,6 +31,7 @@ pub use bgp::{
     bgp_attributes, bgp_changes, bgp_disagreeing, bgp_graph, bgp_independent, bgp_origination, bgp_prefixes,
     bgp_settled, bgp_wild,
 };
+pub use disturbances::{failures, flows};
 pub use dressing::{changes, dressed, with_private_endpoints, with_route_tables};
 pub use policy::{as_path, communities, path_attributes, policy_address, policy_prefix, routing_policy};
 pub use probe::probe_addresses;

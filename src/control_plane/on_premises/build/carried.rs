@@ -11,8 +11,8 @@ use crate::control_plane::LearnedOver;
 use crate::control_plane::azure::{AzureSession, Use};
 use crate::control_plane::bgp::Bgp;
 use crate::control_plane::offers::advertised_space;
-use crate::control_plane::scope::is_default_route;
 use crate::model::bgp::{Communities, Community, Origination, PathAttributes};
+use crate::model::is_default_route;
 use crate::model::{
     BgpServiceCommunity, CircuitSkuTier, Connection, Entity, ExpressRouteCircuit, LinkRole,
     MICROSOFT_365_COMMUNITIES, PUBLIC_PEERING_CLOSED, PeeringType, ROUTE_FILTER_REQUIRED, Topology,

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 
 use super::super::{Exit, ExitKind, RouterIx, Scope};
 use super::Build;
-use crate::control_plane::scope::same_tenant;
+use crate::model::same_tenant;
 use crate::model::{Entity, LinkRole, OnPremisesNextHop, OnPremisesSite, PeeringType, SiteRole};
 
 impl Build<'_> {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use crate::model::VirtualNetwork;
+use super::VirtualNetwork;
 
 /// Default routes of both families.
 pub(crate) fn is_default_route(prefix: &IpNet) -> bool {
@@ -29,20 +29,9 @@ pub(crate) fn same_region(a: &VirtualNetwork, b: &VirtualNetwork) -> bool {
     fold(a) == fold(b)
 }
 
-/// Ranges that no public network routes: RFC 1918, RFC 6598, fc00::/7.
+/// Whether a prefix lies in the ranges that no public network routes.
 pub(crate) fn is_private(prefix: &IpNet) -> bool {
-    is_private_address(prefix.network()) && {
-        let shortest = match prefix.network() {
-            IpAddr::V4(ip) => match ip.octets()[0] {
-                10 => 8,
-                100 => 10,
-                172 => 12,
-                _ => 16,
-            },
-            IpAddr::V6(_) => 7,
-        };
-        prefix.prefix_len() >= shortest
-    }
+    PRIVATE_PREFIXES.iter().any(|private| private.contains(prefix))
 }
 
 /// RFC 1918, RFC 6598 and fc00::/7.

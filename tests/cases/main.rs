@@ -4,6 +4,7 @@
 //! `data/cases/exceptions.toml` with the reason. `AZROUTE_CASES=<file> cargo test --test cases` runs any file of the
 //! schema (told at the head of `published.yaml`) and prints every compared row and outcome and a closing count.
 
+mod checked;
 mod hubs;
 mod hybrid;
 mod outcomes;

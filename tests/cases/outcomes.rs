@@ -17,14 +17,14 @@ use super::translate::{SERVICE, Scene, nva_id};
 
 /// What was compared of an outcome, and what was not.
 #[derive(Default)]
-struct Check {
+pub(crate) struct Check {
     compared: usize,
     wrong: Vec<String>,
     open: Vec<(&'static str, String)>,
 }
 
 impl Check {
-    fn that(&mut self, right: bool, otherwise: impl FnOnce() -> String) {
+    pub(crate) fn that(&mut self, right: bool, otherwise: impl FnOnce() -> String) {
         self.compared += 1;
         if !right {
             self.wrong.push(otherwise());
@@ -191,6 +191,7 @@ pub(crate) fn compare(key: &str, expected: &ExpectedAnswer, scene: &Scene, netwo
     let in_azure = matches!(scene.places.at_address(to), Some(Position::Azure { .. }));
     fate(&mut check, expected, scene, &answer, network, address, to);
     way(&mut check, expected, scene, &answer, in_azure);
+    super::checked::compare(&mut check, expected, network, &from, to, &answer);
     for name in expected.extra.keys() {
         check.open("key", format!("`{name}` is not of the schema"));
     }
@@ -242,6 +243,14 @@ fn next_hop(check: &mut Check, expected: &ExpectedAnswer, scene: &Scene, answer:
     }
 }
 
+/// Whether a packet is dropped because a stateful hop saw no other direction of its conversation.
+pub(crate) fn is_for_state(expected: &ExpectedAnswer) -> bool {
+    expected.reason.as_deref().is_some_and(|reason| {
+        let reason = reason.to_ascii_lowercase();
+        reason.contains("has not seen") || reason.contains("no flow state")
+    })
+}
+
 fn fate(
     check: &mut Check,
     expected: &ExpectedAnswer,
@@ -256,12 +265,8 @@ fn fate(
     let said =
         || format!("it ends as {}", ends.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     let is = |kind: DispositionKind| ends.iter().any(|end| end.kind() == kind);
-    let for_state = expected.reason.as_deref().is_some_and(|r| {
-        let r = r.to_ascii_lowercase();
-        r.contains("has not seen") || r.contains("no flow state")
-    });
     if let Some(dropped) = expected.dropped {
-        if for_state {
+        if is_for_state(expected) {
             // The packet is a reply: the flow started at the other end, or behind its translation.
             let behind = expected.to_any.as_ref().and_then(|to| scene.terms.behind.get(to));
             let started = |from| match behind {

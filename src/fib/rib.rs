@@ -16,7 +16,7 @@ use crate::prefix_table::PrefixTable;
 ///
 /// | Change | Cost |
 /// |---|---|
-/// | another handle for a prefix that is there | one search of the trie and one word written |
+/// | another handle for a prefix that is there | one look-up (and one search of the trie, where a longer prefix holds the same first address) and one word written |
 /// | a new or a withdrawn prefix, IPv4, large table (some 260,000 ranges and up) | the words of 64 /24s that the prefix touches are made anew: one for /18 and longer |
 /// | a new or a withdrawn prefix otherwise | the family is compiled anew, once for all changes of a call |
 ///
@@ -77,8 +77,7 @@ impl Rib {
     }
 
     fn change(&mut self, prefix: IpNet, handle: Option<u32>, touched: &mut Touched) -> Result<(), FibError> {
-        let known = self.slots.get(&prefix).copied();
-        match (known, handle) {
+        match (self.slot(&prefix, touched), handle) {
             (Some(slot), Some(handle)) => {
                 if let Some(at) = self.handles.get_mut(slot as usize) {
                     *at = handle;
@@ -113,6 +112,24 @@ impl Rib {
             IpNet::V6(_) => touched.v6 = true,
         }
         Ok(())
+    }
+
+    /// The slot of a prefix, if it is there. The compiled table tells at once, while it says what the trie says and no
+    /// longer prefix holds the first address.
+    fn slot(&self, prefix: &IpNet, touched: &Touched) -> Option<u32> {
+        let follows = match prefix {
+            IpNet::V4(_) => touched.v4.is_empty(),
+            IpNet::V6(_) => !touched.v6,
+        };
+        if follows && self.fib.keeps_prefixes() {
+            let found = self.fib.longest_match_prefix(prefix.network());
+            match found.and_then(|found| Some((found.prefix?.prefix_len(), found.handle))) {
+                Some((length, slot)) if length == prefix.prefix_len() => return Some(slot),
+                Some((length, _)) if length > prefix.prefix_len() => {}
+                _ => return None,
+            }
+        }
+        self.slots.get(prefix).copied()
     }
 
     fn follow(&mut self, touched: &Touched) -> Result<(), FibError> {

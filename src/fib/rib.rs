@@ -115,18 +115,20 @@ impl Rib {
     }
 
     /// The slot of a prefix, if it is there. The compiled table tells at once, while it says what the trie says and no
-    /// longer prefix holds the first address.
+    /// longer prefixes hold both the first and the last address.
     fn slot(&self, prefix: &IpNet, touched: &Touched) -> Option<u32> {
         let follows = match prefix {
             IpNet::V4(_) => touched.v4.is_empty(),
             IpNet::V6(_) => !touched.v6,
         };
         if follows && self.fib.keeps_prefixes() {
-            let found = self.fib.longest_match_prefix(prefix.network());
-            match found.and_then(|found| Some((found.prefix?.prefix_len(), found.handle))) {
-                Some((length, slot)) if length == prefix.prefix_len() => return Some(slot),
-                Some((length, _)) if length > prefix.prefix_len() => {}
-                _ => return None,
+            for address in [prefix.network(), prefix.broadcast()] {
+                let found = self.fib.longest_match_prefix(address);
+                match found.and_then(|found| Some((found.prefix?.prefix_len(), found.handle))) {
+                    Some((length, slot)) if length == prefix.prefix_len() => return Some(slot),
+                    Some((length, _)) if length > prefix.prefix_len() => {}
+                    _ => return None,
+                }
             }
         }
         self.slots.get(prefix).copied()

@@ -24,6 +24,11 @@ impl Word {
         Self { bits: [(bits & 0xffff_ffff) as u32, (bits >> 32) as u32], first }
     }
 
+    /// How many leaves it has.
+    fn leaves(self) -> usize {
+        (self.bits[0].count_ones() + self.bits[1].count_ones()) as usize + 1
+    }
+
     #[inline(always)]
     fn leaf(self, address: u32) -> usize {
         let bits = u64::from(self.bits[0]) | u64::from(self.bits[1]) << 32;
@@ -39,7 +44,12 @@ pub(super) struct Words<T> {
     side: Side<u32>,
     /// Leaves when it was compiled: what comes later is in place of some of them.
     compiled: usize,
+    /// Places behind these that no word uses any more, by how many times four leaves they hold, less one.
+    spare: [Vec<u32>; 16],
 }
+
+/// Leaves come in fours behind the compiled ones, so that a place can be used again.
+const FOUR: usize = 4;
 
 /// The leaves of one word while it is put together.
 struct Draft<T> {
@@ -122,6 +132,7 @@ impl<T: Leaf> Words<T> {
             leaves: Vec::with_capacity(ranges.len() + ranges.len() / 64),
             side: Side::default(),
             compiled: 0,
+            spare: Default::default(),
         };
         let mut current = 0;
         let mut at = 0;
@@ -153,8 +164,8 @@ impl<T: Leaf> Words<T> {
         Ok(table)
     }
 
-    /// Makes one word anew from its ranges; those before and behind it do not count. Its leaves go to the end, since
-    /// neighbours may share the old ones.
+    /// Makes one word anew from its ranges; those before and behind it do not count. Its leaves go behind the compiled
+    /// ones, since neighbours may share the old ones; a word that was made anew before has its place there.
     pub(super) fn replace(&mut self, word: u32, ranges: &Ranges<u32>) -> Result<(), FibError> {
         let first = word << 14;
         let last = first | 0x3fff;
@@ -165,13 +176,39 @@ impl<T: Leaf> Words<T> {
         let mut cells = Vec::new();
         let fine = |start, value| cells.push((start, value));
         let (draft, _) = draft(&ranges.starts[from..to], &ranges.values[from..to], before, narrow, fine)?;
-        let place = index(self.leaves.len())?;
-        self.leaves.extend_from_slice(draft.leaves());
+        let place = self.place(word, draft.leaves())?;
         if let Some(at) = self.words.get_mut(word as usize) {
             *at = Word::new(draft.bits, place);
         }
         self.side.replace(first, last, &cells);
         Ok(())
+    }
+
+    /// Puts the leaves of a word where they have room: where it is, in a spare place, or at the end.
+    fn place(&mut self, word: u32, leaves: &[T]) -> Result<u32, FibError> {
+        let fours = leaves.len().div_ceil(FOUR);
+        let old = self.words.get(word as usize).copied().unwrap_or_default();
+        let own = (old.first as usize >= self.compiled).then(|| old.leaves().div_ceil(FOUR));
+        let place = match own {
+            Some(held) if held == fours => old.first,
+            held => {
+                if let Some(spare) = held.and_then(|held| self.spare.get_mut(held - 1)) {
+                    spare.push(old.first);
+                }
+                match self.spare.get_mut(fours - 1).and_then(Vec::pop) {
+                    Some(place) => place,
+                    None => {
+                        let place = index(self.leaves.len())?;
+                        self.leaves.resize(self.leaves.len() + fours * FOUR, T::ESCAPE);
+                        place
+                    }
+                }
+            }
+        };
+        if let Some(at) = self.leaves.get_mut(place as usize..place as usize + leaves.len()) {
+            at.copy_from_slice(leaves);
+        }
+        Ok(place)
     }
 
     /// Whether half as many leaves were added as there were, or the side list has grown long: time to compile anew.
@@ -192,6 +229,7 @@ impl<T: Leaf> Words<T> {
         self.words.capacity() * size_of::<Word>()
             + self.leaves.capacity() * size_of::<T>()
             + self.side.bytes()
+            + self.spare.iter().map(|places| places.capacity() * size_of::<u32>()).sum::<usize>()
     }
 }
 

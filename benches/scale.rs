@@ -2,8 +2,8 @@
 //! virtual networks that learns a whole table over its circuits, announced in three ways. Prints tables in Markdown.
 //!
 //! `AZROUTE_PREFIXES=<file>` takes the table of the study from a file, one prefix a line, its origin AS after a blank.
-//! Words after `--` choose: `networks`, `routes`, `alike`, `by-origin`, `each`, `change`; `each` is not run unless it is
-//! named.
+//! Words after `--` choose: `networks`, `routes`, `grid` (both together, compiled), `subnets` (10,000 of them, every path),
+//! `alike`, `by-origin`, `each`, `change`; `each`, `grid` and `subnets` are not run unless they are named.
 #![expect(clippy::print_stdout, reason = "prints tables")]
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a bench fails by panicking")]
 
@@ -18,7 +18,7 @@ use allocation_counter::{AllocationInfo, measure};
 use azroute::Network;
 use azroute::model::bgp::{BgpSession, BgpSpeaker, Origination};
 use azroute::model::{Asn, Change, Document, Limits, ResourceId, RouteSource, Topology};
-use azroute::resolve::NextHop;
+use azroute::resolve::{Leg, NextHop};
 use azroute::testing::generate::{self, Announced, HubAndSpoke, Random};
 use ipnet::{IpNet, Ipv4Net};
 
@@ -121,7 +121,9 @@ fn row(
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let wanted = |word: &str| words.iter().any(|w| w == word) || (words.is_empty() && word != "each");
+    let wanted = |word: &str| {
+        words.iter().any(|w| w == word) || (words.is_empty() && !["each", "grid", "subnets"].contains(&word))
+    };
     if wanted("networks") {
         println!("\nNetworks, 1,000 routes learned over two circuits.");
         header();
@@ -137,6 +139,17 @@ fn main() {
             let table = table(routes);
             row(1_000, table.len(), 2, &table, Announced::Alike);
         }
+    }
+    if wanted("grid") {
+        grid();
+    }
+    if wanted("subnets") {
+        subnets();
+    }
+    if words.iter().all(|word| ["networks", "routes", "grid", "subnets"].contains(&&**word))
+        && !words.is_empty()
+    {
+        return;
     }
     let full = match std::env::var("AZROUTE_PREFIXES") {
         Ok(path) => read(&path),
@@ -155,6 +168,84 @@ fn main() {
     }
     if wanted("change") {
         change(&full);
+    }
+}
+
+/// Networks and routes, built and compiled: seconds and MiB held of each, and 65,536 answers by position.
+fn grid() {
+    println!(
+        "\n| VNets | routes | build s | MiB | classes s | MiB | classes | answers, first ns | again ns | paths |"
+    );
+    println!("|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    for vnets in [10, 100, 1_000, 10_000] {
+        for routes in [1_000, 10_000, 100_000, 1_000_000] {
+            let table = table(routes);
+            let topology = Topology::new(design(vnets, 2, &table, Announced::Alike)).unwrap();
+            let (network, built, build) = counted(|| Network::build(&topology).unwrap());
+            let (classes, cut, compile) = counted(|| network.classes().unwrap().len());
+            let mut random = Random::new(5);
+            let positions: Vec<_> = network.positions().subnets().collect();
+            let bound = |n: usize| u32::try_from(n).unwrap();
+            let stream: Vec<_> = (0..1 << 16)
+                .map(|_| {
+                    let position = positions[random.below(bound(positions.len())) as usize];
+                    (position, table[random.below(bound(table.len())) as usize].0.network())
+                })
+                .collect();
+            let pass = || {
+                let start = Instant::now();
+                for (position, address) in &stream {
+                    black_box(network.resolve(*position, *address).unwrap().path_id());
+                }
+                start.elapsed().as_nanos() / stream.len() as u128
+            };
+            let (first, again) = (pass(), pass());
+            println!(
+                "| {vnets} | {routes} | {build:.2} | {} | {compile:.2} | {} | {classes} | {first} | {again} | {} |",
+                mib(built.bytes_current),
+                mib(cut.bytes_current),
+                network.path_statistics().0,
+            );
+        }
+    }
+}
+
+/// 10,000 subnets, in networks of ten and in networks of their own: bytes when every path of every subnet is known.
+fn subnets() {
+    println!("\n| VNets | subnets each | rows x classes | every pair s | paths | MiB of cells and paths |");
+    println!("|--:|--:|--:|--:|--:|--:|");
+    for (vnets, each) in [(1_000, 10), (10_000, 1)] {
+        let size = HubAndSpoke {
+            spokes: vnets - 1,
+            subnets_per_spoke: each,
+            hosts_per_subnet: 0,
+            circuits: 2,
+            learned_routes: 1_000,
+            vpn_sites: 0,
+            limits: Limits::LintOnly,
+            ..HubAndSpoke::default()
+        };
+        let topology = Topology::new(generate::hub_and_spoke(&size).unwrap()).unwrap();
+        let network = Network::build(&topology).unwrap();
+        let classes = network.classes().unwrap();
+        let mut rows: Vec<_> =
+            network.positions().subnets().map(|p| (network.behaviour(p, true), p)).collect();
+        rows.sort_unstable();
+        rows.dedup_by_key(|(row, _)| *row);
+        let start = Instant::now();
+        for (_, position) in &rows {
+            for class in classes.iter() {
+                black_box(network.resolve_class(*position, class, Leg::Initiate));
+            }
+        }
+        let (paths, bytes) = network.path_statistics();
+        println!(
+            "| {vnets} | {each} | {} x {} | {:.2} | {paths} | {} |",
+            rows.len(),
+            classes.len(),
+            start.elapsed().as_secs_f64(),
+            mib(i64::try_from(bytes).unwrap()),
+        );
     }
 }
 

@@ -290,8 +290,8 @@ pub(super) fn alike(world: &World<'_>, plain: &Plain, start: Start, source: Opti
         _ => return None,
     };
     let owner = source.and_then(|source| world.hosts.owner(vnet, source));
-    // A subnet asked by name sends from an address that may be somebody's.
-    if !plain.receives_only(own) || (owner.is_some() && owner != own) {
+    // A subnet asked by name sends from an address that may be somebody's, which is nothing but a host's then.
+    if !plain.receives_only(own) || (owner != own && !plain.receives_only(owner)) {
         return None;
     }
     let declared = &world.topology.document().virtual_networks[vnet].subnets[subnet];

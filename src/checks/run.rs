@@ -1,6 +1,5 @@
 //! A check, and how a network is asked it.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::IpAddr;
@@ -59,6 +58,8 @@ fn way(path: &FailingPath) -> Way {
 /// A source of a check: what it is called, where it is, and where it is in the network that answers are compared with.
 #[derive(Clone, Copy)]
 struct Asking<'c> {
+    /// Its place in the list of the check.
+    at: usize,
     name: &'c ResourceId,
     position: Position,
     then: Option<Position>,
@@ -97,7 +98,7 @@ impl Check {
         self.expectation.exists(network)?;
         let baseline = self.expectation.baseline().map(Baseline::network);
         let mut sources = Vec::with_capacity(self.sources.len());
-        for name in &self.sources {
+        for (at, name) in self.sources.iter().enumerate() {
             let unknown = |_| CheckError::UnknownSource { name: name.clone() };
             let position = network.position(name).map_err(unknown)?;
             let then = match baseline {
@@ -107,7 +108,7 @@ impl Check {
                 }
                 None => None,
             };
-            sources.push(Asking { name, position, then });
+            sources.push(Asking { at, name, position, then });
         }
         if sources.is_empty() {
             return Err(CheckError::NoSources);
@@ -130,86 +131,51 @@ impl Check {
     fn by_route(&self, network: &Network, sources: &[Asking<'_>], pieces: &[AddressRanges]) -> Report {
         let of_paths = self.expectation.is_of_paths(network);
         let baseline = self.expectation.baseline().map(Baseline::network);
+        let mut asked = Asked::new(self, network, pieces);
         // Positions that behave alike get the same answers; a verdict that names hosts is each one's own.
         type Alike = (bool, usize, Option<usize>);
-        let mut groups: BTreeMap<Alike, Vec<Asking<'_>>> = BTreeMap::new();
+        let mut groups: BTreeMap<Alike, Group<'_>> = BTreeMap::new();
         for (at, source) in sources.iter().enumerate() {
             for v4 in [true, false] {
                 let Some(behaviour) = network.behaviour(source.position, v4) else { continue };
                 let then = source.then.zip(baseline).map(|(then, baseline)| baseline.behaviour(then, v4));
-                let group = match then {
+                let key = match then {
                     Some(then) => (!v4, behaviour, then),
                     None => (!v4, if of_paths { behaviour } else { at }, None),
                 };
-                groups.entry(group).or_default().push(*source);
+                let group = groups.entry(key).or_insert_with(|| Group { v4, behaviour, members: Vec::new() });
+                group.members.push(*source);
             }
         }
-        // Ways by number: thousands of answers fail by a few of them.
-        let mut ways: IndexSet<Way> = IndexSet::new();
-        let mut verdicts: HashMap<PathId, Option<usize>> = HashMap::new();
-        let mut found: BTreeMap<(usize, Vec<usize>), Failure> = BTreeMap::new();
-        let mut looked_at = 0;
-        for ((v6, ..), members) in groups {
-            let Some(first) = members.first().copied() else { continue };
-            let then = |destination: IpAddr| {
-                move |baseline: &Network, then: Position| {
-                    baseline.resolve_leg(then, destination, self.leg).ok().map(|r| r.into_answer())
-                }
-            };
-            // By path and way, the parts of what is asked that fail so.
-            let mut failing: BTreeMap<(Option<PathId>, usize), Vec<usize>> = BTreeMap::new();
-            for (piece, ranges) in pieces.iter().enumerate() {
-                let Some(destination) = ranges.first().filter(|first| first.is_ipv6() == v6) else {
-                    continue;
-                };
-                let Ok(resolved) = network.resolve_leg(first.position, destination, self.leg) else {
-                    continue;
-                };
-                looked_at += members.len();
-                let path = resolved.path_id();
-                let shared = path.filter(|_| of_paths);
-                let broken = match shared.and_then(|path| verdicts.get(&path)) {
-                    Some(known) => *known,
-                    None => {
-                        let then = then(destination);
-                        let broken = self.broken(network, first, destination, &resolved, then);
-                        let broken = broken.map(|broken| ways.insert_full(way(&broken.path)).0);
-                        if let Some(path) = shared {
-                            verdicts.insert(path, broken);
-                        }
-                        broken
-                    }
-                };
-                if let Some(way) = broken {
-                    failing.entry((path, way)).or_default().push(piece);
-                }
-            }
-            for ((_, way), parts) in failing {
-                let sources = members.iter().map(|source| source.name.clone());
-                let entry = match found.entry((way, parts)) {
-                    Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(new) => {
-                        let parts = new.key().1.iter().map(|piece| &pieces[*piece]);
-                        let destinations = AddressRanges::all(parts);
-                        // The path of this source and address, where that of others was judged.
-                        let Some(destination) = destinations.first() else { continue };
-                        let Ok(resolved) = network.resolve_leg(first.position, destination, self.leg) else {
-                            continue;
-                        };
-                        let then = then(destination);
-                        let broken = self.broken(network, first, destination, &resolved, then);
-                        let Some(broken) = broken else { continue };
-                        new.insert(broken.failure(Vec::new(), destinations, None))
-                    }
-                };
-                entry.sources.extend(sources);
-            }
+        // Those that differ in nothing but the network that they are in.
+        let kin = network.kin().filter(|_| of_paths);
+        let mut twins: BTreeMap<(bool, Option<usize>, usize), Vec<Group<'_>>> = BTreeMap::new();
+        for (at, group) in groups.into_values().enumerate() {
+            let twin = kin.and_then(|kin| kin.twin(group.behaviour));
+            // Without twins each is by itself.
+            twins.entry((group.v4, twin, if twin.is_some() { 0 } else { at })).or_default().push(group);
         }
-        Report { looked_at, failures: smallest_first(found.into_values().collect()) }
+        for groups in twins.into_values() {
+            asked.judge(&groups);
+        }
+        asked.report()
+    }
+
+    /// What breaks the expectation in an answer by route.
+    fn broken(
+        &self,
+        network: &Network,
+        source: Asking<'_>,
+        destination: IpAddr,
+        answer: &Answer,
+    ) -> Option<Broken> {
+        self.broken_beside(network, source, destination, answer, |baseline, then| {
+            baseline.resolve_leg(then, destination, self.leg).ok().map(|resolved| resolved.into_answer())
+        })
     }
 
     /// What breaks the expectation in one answer. `then` is the answer of the network that it is compared with.
-    fn broken(
+    fn broken_beside(
         &self,
         network: &Network,
         source: Asking<'_>,
@@ -270,7 +236,7 @@ impl Check {
                     looked_at += 1;
                     let then =
                         |baseline: &Network, then| baseline.gated(then, destination, self.leg, flow).ok();
-                    let broken = self.broken(network, *source, destination, &answer, then);
+                    let broken = self.broken_beside(network, *source, destination, &answer, then);
                     let Some(broken) = broken else { continue };
                     match failing.iter_mut().find(|(_, other)| alike(&other.path, &broken.path)) {
                         Some((destinations, _)) => *destinations = destinations.or(ranges),
@@ -295,6 +261,142 @@ impl Check {
             }
         }
         Ok(Report { looked_at, failures: smallest_first(failures) })
+    }
+}
+
+/// Sources that behave alike in a family.
+struct Group<'c> {
+    v4: bool,
+    behaviour: usize,
+    members: Vec<Asking<'c>>,
+}
+
+/// By path and way, the pieces of what is asked that fail so.
+type Failing = BTreeMap<(Option<PathId>, usize), Vec<usize>>;
+
+/// A check by route while it is asked.
+struct Asked<'c> {
+    check: &'c Check,
+    network: &'c Network,
+    pieces: &'c [AddressRanges],
+    of_paths: bool,
+    /// Ways by number: thousands of answers fail by a few of them.
+    ways: IndexSet<Way>,
+    verdicts: HashMap<PathId, Option<usize>>,
+    /// By way and pieces, the sources.
+    found: BTreeMap<(usize, Vec<usize>), Vec<Asking<'c>>>,
+    looked_at: usize,
+}
+
+impl<'c> Asked<'c> {
+    fn new(check: &'c Check, network: &'c Network, pieces: &'c [AddressRanges]) -> Self {
+        let of_paths = check.expectation.is_of_paths(network);
+        let (ways, verdicts, found) = (IndexSet::new(), HashMap::new(), BTreeMap::new());
+        Self { check, network, pieces, of_paths, ways, verdicts, found, looked_at: 0 }
+    }
+
+    /// Groups of which each has the answers of all others, but for addresses in their own networks.
+    fn judge(&mut self, groups: &[Group<'c>]) {
+        let Some(first) = groups.first() else { return };
+        let kin = self.network.kin().filter(|_| groups.len() > 1);
+        let network_of = |group: &Group<'_>| kin.and_then(|kin| kin.network(group.behaviour));
+        let everybody: usize = groups.iter().map(|group| group.members.len()).sum();
+        let mut common = Failing::new();
+        // Pieces that a group fails, or holds, by itself.
+        let mut apart: Vec<Vec<usize>> = vec![Vec::new(); groups.len()];
+        for (piece, ranges) in self.pieces.iter().enumerate() {
+            let Some(destination) = ranges.first().filter(|first_of| first_of.is_ipv4() == first.v4) else {
+                continue;
+            };
+            let owner = kin.and_then(|kin| kin.owner(destination));
+            let is_home = |group: &Group<'_>| owner.is_some() && network_of(group) == owner;
+            let told = groups.iter().find(|group| !is_home(group));
+            match told.filter(|told| groups.len() == 1 || self.network.shares(told.behaviour, destination)) {
+                Some(told) => {
+                    debug_assert!(
+                        groups
+                            .iter()
+                            .filter(|g| !is_home(g))
+                            .all(|g| self.path(g, piece) == self.path(told, piece))
+                    );
+                    self.verdict(told, piece, &mut common);
+                    for (at, _) in groups.iter().enumerate().filter(|(_, group)| is_home(group)) {
+                        apart[at].push(piece);
+                    }
+                }
+                None => apart.iter_mut().for_each(|pieces| pieces.push(piece)),
+            }
+        }
+        self.looked_at += everybody * self.pieces_of(first.v4);
+        for (group, apart) in groups.iter().zip(apart) {
+            let mut failing = common.clone();
+            if !apart.is_empty() {
+                for pieces in failing.values_mut() {
+                    pieces.retain(|piece| apart.binary_search(piece).is_err());
+                }
+                for piece in apart {
+                    self.verdict(group, piece, &mut failing);
+                }
+            }
+            for ((_, way), mut pieces) in failing {
+                pieces.sort_unstable();
+                if !pieces.is_empty() {
+                    self.found.entry((way, pieces)).or_default().extend(&group.members);
+                }
+            }
+        }
+    }
+
+    fn pieces_of(&self, v4: bool) -> usize {
+        self.pieces.iter().filter(|piece| piece.first().is_some_and(|first| first.is_ipv4() == v4)).count()
+    }
+
+    fn path(&self, group: &Group<'c>, piece: usize) -> Option<PathId> {
+        let destination = self.pieces[piece].first()?;
+        let source = group.members.first()?;
+        self.network.resolve_leg(source.position, destination, self.check.leg).ok()?.path_id()
+    }
+
+    /// Notes a piece where it fails for a group.
+    fn verdict(&mut self, group: &Group<'c>, piece: usize, failing: &mut Failing) {
+        let Some(source) = group.members.first().copied() else { return };
+        let Some(destination) = self.pieces[piece].first() else { return };
+        let leg = self.check.leg;
+        let Ok(resolved) = self.network.resolve_leg(source.position, destination, leg) else { return };
+        let path = resolved.path_id();
+        let shared = path.filter(|_| self.of_paths);
+        let broken = match shared.and_then(|path| self.verdicts.get(&path)) {
+            Some(known) => *known,
+            None => {
+                let broken = self.check.broken(self.network, source, destination, &resolved);
+                let broken = broken.map(|broken| self.ways.insert_full(way(&broken.path)).0);
+                if let Some(path) = shared {
+                    self.verdicts.insert(path, broken);
+                }
+                broken
+            }
+        };
+        if let Some(way) = broken {
+            failing.entry((path, way)).or_default().push(piece);
+        }
+    }
+
+    /// What fails, each with the path from its first source to its first address.
+    fn report(self) -> Report {
+        let mut failures = Vec::with_capacity(self.found.len());
+        for ((_, pieces), mut sources) in self.found {
+            sources.sort_by_key(|source| source.at);
+            let destinations = AddressRanges::all(pieces.iter().map(|piece| &self.pieces[*piece]));
+            let (Some(source), Some(destination)) = (sources.first(), destinations.first()) else { continue };
+            let leg = self.check.leg;
+            let Ok(resolved) = self.network.resolve_leg(source.position, destination, leg) else { continue };
+            let Some(broken) = self.check.broken(self.network, *source, destination, &resolved) else {
+                continue;
+            };
+            let names = sources.iter().map(|source| source.name.clone()).collect();
+            failures.push(broken.failure(names, destinations, None));
+        }
+        Report { looked_at: self.looked_at, failures: smallest_first(failures) }
     }
 }
 

@@ -21,10 +21,10 @@ use crate::model::{
     Topology, TopologyError,
 };
 use crate::resolve::{
-    Answer, Answers, Class, Classes, Compiled, Explanation, Flow, FlowKey, Hosts, Kept, Leg, MatchedRoute,
-    NextHop, Pair, PathId, Place, Position, Propagation, Protocol, PublicEdge, Question, ResolveError,
-    Resolved, Source, Start, TableDecision, Tunnel, Underlay, Underlays, World, hub_effective_routes,
-    is_platform_host, pair, underlay, walk, walk_gated,
+    Answer, Answers, Class, Classes, Compiled, Explanation, Flow, FlowKey, Hosts, Kept, Kin, Leg,
+    MatchedRoute, NextHop, Pair, PathId, Place, Position, Propagation, Protocol, PublicEdge, Question,
+    ResolveError, Resolved, Source, Start, TableDecision, Tunnel, Underlay, Underlays, World,
+    hub_effective_routes, is_platform_host, pair, underlay, walk, walk_gated,
 };
 use crate::selection::{EffectiveRoutes, Handle, Selection, View};
 use failures::Failed;
@@ -439,6 +439,16 @@ impl Network {
     pub fn resolve_pair(&self, source: impl Into<Source>, destination: IpAddr) -> Result<Pair, ResolveError> {
         let question = self.locate(&source.into(), destination, Leg::Initiate)?;
         Ok(pair(&self.world(), question))
+    }
+
+    /// Which behaviours share their paths; none where every answer is walked.
+    pub(crate) fn kin(&self) -> Option<&Kin> {
+        self.inner.compiled().map(Compiled::kin)
+    }
+
+    /// Whether packets of a behaviour to an address take the path of all its twins.
+    pub(crate) fn shares(&self, behaviour: usize, destination: IpAddr) -> bool {
+        self.kin().is_some_and(|kin| kin.shares(&self.world(), behaviour, destination))
     }
 
     /// Whether it is the same network, shared.

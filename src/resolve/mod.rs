@@ -25,7 +25,7 @@ pub(crate) use answer::{Edge, Next, Node};
 pub use bandwidth::{Bandwidth, Ceiling};
 pub use classes::{Class, Classes};
 pub(crate) use classes::{address, prefixes_of, span};
-pub(crate) use compiled::{Answers, Compiled, Kept};
+pub(crate) use compiled::{Answers, Compiled, Kept, Kin};
 pub use compiled::{PathId, Position, Resolved};
 pub use encryption::{Carrier, Underlay};
 pub(crate) use encryption::{Tunnel, underlay};

@@ -20,8 +20,9 @@ use super::super::walk::World;
 use super::positions::{Alike, Positions, alike};
 use crate::control_plane::{DomainOwner, Subscription, Via};
 use crate::model::{Entity, ResourceId, VirtualNetworkPeering};
+use crate::prefix_table::PrefixTable;
 use crate::rule::Decision;
-use crate::selection::{Handle, LocalKind};
+use crate::selection::{CandidateState, Handle, LocalKind, SubnetTable};
 
 /// What a first step out of a network asks of it.
 #[derive(PartialEq, Eq, Hash)]
@@ -59,12 +60,22 @@ struct Row {
     kind: u32,
     vnet: usize,
     table: usize,
+    /// The first row whose table says the same outside of the own networks; see [`Kin::twin`].
+    twin: u32,
+}
+
+/// The rows of hosts in networks that only receive.
+#[derive(Debug, Default)]
+struct Rows {
+    of: Vec<Option<Row>>,
+    /// The networks, by their spaces: no address is in two of them.
+    spaces: PrefixTable<usize>,
 }
 
 /// The rows that share paths, and the paths that they share.
 #[derive(Debug, Default)]
-pub(super) struct Kin {
-    rows: Arc<[Option<Row>]>,
+pub(crate) struct Kin {
+    rows: Arc<Rows>,
     known: Mutex<FxHashMap<Alias, u32>>,
 }
 
@@ -76,6 +87,7 @@ impl Kin {
         let apart = apart(world, plain);
         let mut kinds: FxHashMap<Circumstances<'_>, u32> = FxHashMap::default();
         let mut rows = vec![None; positions.rows()];
+        let mut twins: FxHashMap<(u32, bool), Vec<(u32, &SubnetTable)>> = FxHashMap::default();
         for position in positions.iter() {
             let start = positions.start(position);
             let (Start::Nic { vnet, subnet, .. } | Start::Subnet { vnet, subnet }) = start else { continue };
@@ -104,10 +116,57 @@ impl Kin {
                 };
                 let next = u32::try_from(kinds.len()).unwrap_or(u32::MAX);
                 let kind = *kinds.entry(circumstances).or_insert(next);
-                *slot = Some(Row { kind, vnet, table });
+                let twin = match u32::try_from(row) {
+                    Ok(number) if finds_no_hop_at_home(world, vnet, table) => {
+                        let said: &SubnetTable = &world.selection.tables[table];
+                        let others = twins.entry((kind, v4)).or_default();
+                        match others.iter().find(|(_, other)| says_the_same(said, other)) {
+                            Some((first, _)) => *first,
+                            None => {
+                                others.push((number, said));
+                                number
+                            }
+                        }
+                    }
+                    Ok(number) => number,
+                    Err(_) => continue,
+                };
+                *slot = Some(Row { kind, vnet, table, twin });
             }
         }
-        Self { rows: rows.into(), known: Mutex::default() }
+        let mut spaces = PrefixTable::default();
+        for row in rows.iter().flatten() {
+            for prefix in &document.virtual_networks[row.vnet].address_space {
+                spaces.insert(*prefix, row.vnet);
+            }
+        }
+        Self { rows: Arc::new(Rows { of: rows, spaces }), known: Mutex::default() }
+    }
+
+    /// A number that rows have in common from which packets to an address take the same path, where [`shares`] says so
+    /// of one of them and the address is in none of their own networks ([`owner`]).
+    ///
+    /// [`shares`]: Self::shares
+    /// [`owner`]: Self::owner
+    pub(crate) fn twin(&self, row: usize) -> Option<usize> {
+        (*self.rows.of.get(row)?).map(|row| row.twin as usize)
+    }
+
+    /// The network of a row, of those that only receive.
+    pub(crate) fn network(&self, row: usize) -> Option<usize> {
+        (*self.rows.of.get(row)?).map(|row| row.vnet)
+    }
+
+    /// The network that an address is in, of those that only receive.
+    pub(crate) fn owner(&self, address: IpAddr) -> Option<usize> {
+        self.rows.spaces.longest_match(address).map(|(_, vnet)| *vnet)
+    }
+
+    /// Whether the path of a row to an address is that of all its twins.
+    pub(crate) fn shares(&self, world: &World<'_>, row: usize, destination: IpAddr) -> bool {
+        // Neither class nor leg decides whether a path is shared.
+        let row = u32::try_from(row).unwrap_or(u32::MAX);
+        self.alias(world, (row, 0), destination, Leg::Initiate).is_some()
     }
 
     /// The same rows, in a network where none of their circumstances is another.
@@ -123,7 +182,7 @@ impl Kin {
         destination: IpAddr,
         leg: Leg,
     ) -> Option<Alias> {
-        let Row { kind, vnet, table: number } = (*self.rows.get(row as usize)?)?;
+        let Row { kind, vnet, table: number, .. } = (*self.rows.of.get(row as usize)?)?;
         let document = world.topology.document();
         let own = &document.virtual_networks[vnet].address_space;
         let is_own = |address: &IpAddr| own.iter().any(|prefix| prefix.contains(address));
@@ -179,6 +238,27 @@ impl Kin {
     pub(super) fn insert(&self, alias: Alias, path: u32) {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(alias, path);
     }
+}
+
+/// Whether no next hop of a table can be in the table's own network, so that all twins look for it elsewhere.
+fn finds_no_hop_at_home(world: &World<'_>, vnet: usize, table: usize) -> bool {
+    let document = world.topology.document();
+    let own = &document.virtual_networks[vnet].address_space;
+    let table = &world.selection.tables[table];
+    let routes = table.route_table.and_then(|t| document.route_tables.get(t)).into_iter();
+    let mut hops = routes.flat_map(|t| &t.routes).flat_map(|route| &route.next_hop_ip_addresses);
+    let named = table.subscription.is_some_and(|s| world.plane.domains[s.domain].route_server.is_some());
+    !named && !hops.any(|ip| own.iter().any(|prefix| prefix.contains(ip)))
+}
+
+/// Whether tables of two networks say the same of every address that is in neither of them.
+fn says_the_same(one: &SubnetTable, other: &SubnetTable) -> bool {
+    type Said<'t> = (IpNet, &'t LocalKind, CandidateState, Decision);
+    fn said(table: &SubnetTable) -> impl Iterator<Item = Said<'_>> {
+        let foreign = table.locals.iter().filter(|local| local.kind != LocalKind::VnetLocal);
+        foreign.map(|local| (local.prefix, &local.kind, local.state, local.decided_by))
+    }
+    one.services == other.services && one.ipv6 == other.ipv6 && said(one).eq(said(other))
 }
 
 /// The networks that do more than receive, or whose addresses mean something elsewhere.

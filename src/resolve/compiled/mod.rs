@@ -20,7 +20,7 @@ use super::question::Leg;
 use super::walk::{Question, World, walk};
 use crate::selection::{Selection, SubnetTable};
 use cells::Cells;
-use kin::Kin;
+pub(crate) use kin::Kin;
 use paths::Paths;
 pub(super) use paths::Stored;
 pub use positions::Position;
@@ -230,6 +230,11 @@ impl Compiled {
         let start = self.positions.start(position);
         let answer = walk(world, Question::new(start, source, destination, leg), None, false);
         self.paths.store(world, &self.plain, start, &answer)
+    }
+
+    /// Which rows share their paths.
+    pub(crate) fn kin(&self) -> &Kin {
+        &self.kin
     }
 
     /// Whether an interface does no more than receive and send for itself.

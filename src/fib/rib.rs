@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 use prefix_trie::PrefixMap;
+use rustc_hash::FxHashSet;
 
 use super::layout::{Layout4, Layout6};
 use super::sweep::{Ranges, Sweep};
@@ -33,6 +34,8 @@ pub struct Rib {
 #[derive(Debug, Default)]
 struct Touched {
     v4: Vec<Ipv4Net>,
+    /// The same, where there was a table before.
+    seen: FxHashSet<Ipv4Net>,
     v6: bool,
 }
 
@@ -64,20 +67,70 @@ impl Rib {
         &mut self,
         changes: impl IntoIterator<Item = (IpNet, Option<u32>)>,
     ) -> Result<(), FibError> {
+        const PART: usize = 256;
         let mut touched = Touched::default();
+        let mut changes = changes.into_iter().map(|(prefix, handle)| (prefix.trunc(), handle));
+        let mut part: Vec<(IpNet, Option<u32>)> = Vec::new();
         let mut outcome = Ok(());
-        for (prefix, handle) in changes {
-            outcome = self.change(prefix.trunc(), handle, &mut touched);
-            if outcome.is_err() {
+        while outcome.is_ok() {
+            part.clear();
+            part.extend(changes.by_ref().take(PART));
+            if part.is_empty() {
                 break;
+            }
+            let said = self.said(&part);
+            let mut said = said.into_iter();
+            for (prefix, handle) in part.drain(..) {
+                let said = said.next().flatten();
+                outcome = self.change(prefix, handle, said, &mut touched);
+                if outcome.is_err() {
+                    break;
+                }
             }
         }
         self.follow(&touched)?;
         outcome
     }
 
-    fn change(&mut self, prefix: IpNet, handle: Option<u32>, touched: &mut Touched) -> Result<(), FibError> {
-        match (self.slot(&prefix, touched), handle) {
+    /// What the compiled table says at the first address of each IPv4 prefix, the look-ups overlapping: the length and slot
+    /// of the longest prefix there, or that there is none. Empty where it cannot be asked, or for so few.
+    fn said(&self, part: &[(IpNet, Option<u32>)]) -> Vec<Option<u32>> {
+        const FEW: usize = 8;
+        if part.len() < FEW || self.fib.is_empty() || !self.fib.keeps_prefixes() {
+            return Vec::new();
+        }
+        let first = |(prefix, _): &(IpNet, Option<u32>)| match prefix {
+            IpNet::V4(net) => net.network(),
+            IpNet::V6(_) => Ipv4Addr::UNSPECIFIED,
+        };
+        let addresses: Vec<Ipv4Addr> = part.iter().map(first).collect();
+        let mut stored = vec![0; part.len()];
+        super::dispatch::many4(&self.fib.inner.v4, &addresses, &mut stored, u32::MAX);
+        let v4 = part.iter().map(|(prefix, _)| prefix.addr().is_ipv4());
+        v4.zip(stored).map(|(v4, stored)| v4.then_some(stored)).collect()
+    }
+
+    /// `said` is what the table said before this call; see [`said`](Self::said).
+    fn change(
+        &mut self,
+        prefix: IpNet,
+        handle: Option<u32>,
+        said: Option<u32>,
+        touched: &mut Touched,
+    ) -> Result<(), FibError> {
+        let known = match (said, &prefix) {
+            // Whether the prefix is there has not changed in this call: the table still knows.
+            (Some(said), IpNet::V4(net)) if !touched.seen.contains(net) => {
+                let length = if said == u32::MAX { None } else { Some((said >> LENGTH) as u8) };
+                match length {
+                    Some(length) if length == net.prefix_len() => Some(said & ROUTE_MASK),
+                    Some(length) if length > net.prefix_len() => self.slot(&prefix, touched),
+                    _ => None,
+                }
+            }
+            _ => self.slot(&prefix, touched),
+        };
+        match (known, handle) {
             (Some(slot), Some(handle)) => {
                 if let Some(at) = self.handles.get_mut(slot as usize) {
                     *at = handle;
@@ -108,7 +161,12 @@ impl Rib {
             }
         }
         match prefix {
-            IpNet::V4(net) => touched.v4.push(net),
+            IpNet::V4(net) => {
+                if !self.fib.is_empty() {
+                    touched.seen.insert(net);
+                }
+                touched.v4.push(net);
+            }
             IpNet::V6(_) => touched.v6 = true,
         }
         Ok(())

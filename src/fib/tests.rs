@@ -1,5 +1,6 @@
 //! Every layout against a linear scan.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -291,6 +292,39 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn changes_of_one_call_are_taken_in_turn(
+        start in prop::collection::vec(route(), 1..40),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), route(), 0_u8..4), 8..80),
+    ) {
+        let mut rib = Rib::from_routes(start.iter().copied()).unwrap();
+        let mut expected: BTreeMap<IpNet, u32> = BTreeMap::new();
+        expected.extend(start.iter().map(|(prefix, handle)| (prefix.trunc(), *handle)));
+        // Prefixes that are there, that come up again, and others.
+        let mut all = start.clone();
+        let changes: Vec<(IpNet, Option<u32>)> = changes
+            .into_iter()
+            .map(|(at, route, kind)| {
+                all.push(route);
+                let prefix = if kind == 0 { route.0 } else { at.get(&all).0 };
+                (prefix, (kind != 1).then_some(route.1))
+            })
+            .collect();
+        for (prefix, handle) in &changes {
+            match handle {
+                Some(handle) => drop(expected.insert(prefix.trunc(), *handle)),
+                None => drop(expected.remove(&prefix.trunc())),
+            }
+        }
+        rib.update(changes).unwrap();
+        prop_assert!(rib.iter().eq(expected));
+        follows(&rib, &all);
+    }
+}
+
 #[test]
 fn words_are_mended() {
     // Enough ranges for words, by every other /24 of 64 /10s' worth of space.
@@ -313,6 +347,22 @@ fn words_are_mended() {
             rib.update([(back, None)]).unwrap();
         }
     }
+    follows(&rib, &touched);
+    // Many in one call: what is there with another handle, what goes, what goes and comes back.
+    let some: Vec<(IpNet, u32)> = rib.iter().step_by(997).collect();
+    let other = some.iter().map(|(net, handle)| (*net, Some(handle ^ 1)));
+    let gone = some.iter().step_by(3).map(|(net, _)| (*net, None));
+    let back = some.iter().step_by(6).map(|(net, handle)| (*net, Some(*handle)));
+    rib.update(other.chain(gone).chain(back)).unwrap();
+    for (at, (net, handle)) in some.iter().enumerate() {
+        let expected = match at {
+            at if at % 6 == 0 => Some(*handle),
+            at if at % 3 == 0 => None,
+            _ => Some(handle ^ 1),
+        };
+        assert_eq!(rib.get(net), expected, "{net}");
+    }
+    touched.extend(some);
     assert!(matches!(rib.fib.inner.v4, Layout4::Words32(_)));
     follows(&rib, &touched);
 }

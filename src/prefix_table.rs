@@ -116,6 +116,14 @@ impl<T> PrefixTable<T> {
         self.len() == other.len() && self.iter().map(|(p, _)| p).eq(other.iter().map(|(p, _)| p))
     }
 
+    /// Whether it holds exactly these, which are in its order: IPv4 first, in address order.
+    pub(crate) fn is_of(&self, rows: &[(IpNet, T)]) -> bool
+    where
+        T: PartialEq,
+    {
+        self.len() == rows.len() && self.iter().eq(rows.iter().map(|(prefix, value)| (*prefix, value)))
+    }
+
     /// How many prefixes it holds.
     pub(crate) fn len(&self) -> usize {
         self.v4.len() + self.v6.len()

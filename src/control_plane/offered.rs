@@ -33,18 +33,6 @@ impl Offers {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Offer> {
         self.kinds.iter()
     }
-
-    /// Shares what is equal with other offers: all of them, or which prefix is in which group.
-    pub(super) fn shared_with(mut self, before: Option<&Arc<Self>>) -> Arc<Self> {
-        let Some(before) = before else { return Arc::new(self) };
-        if *self.by_prefix == *before.by_prefix {
-            if (&self.kinds, &self.groups) == (&before.kinds, &before.groups) {
-                return Arc::clone(before);
-            }
-            self.by_prefix = Arc::clone(&before.by_prefix);
-        }
-        Arc::new(self)
-    }
 }
 
 impl PartialEq for Offers {
@@ -132,12 +120,13 @@ impl OfferList {
         before - self.rows.len()
     }
 
-    /// The groups that these make.
-    pub(super) fn finish(mut self) -> Offers {
+    /// The groups that these make. What is equal with offers from before is shared: all of them, or which prefix is in
+    /// which group.
+    pub(super) fn finish(mut self, before: Option<&Arc<Offers>>) -> Arc<Offers> {
         // Stable: the offers of a prefix stay in their order.
         self.rows.sort_by_key(|(prefix, _)| *prefix);
         let mut groups: IndexSet<Box<[u32]>, FxBuildHasher> = IndexSet::default();
-        let mut by_prefix: PrefixTable<u32> = PrefixTable::default();
+        let mut rows: Vec<(IpNet, u32)> = Vec::with_capacity(self.rows.len());
         let mut kinds: Vec<u32> = Vec::new();
         for same in self.rows.chunk_by(|(a, _), (b, _)| a == b) {
             kinds.clear();
@@ -146,14 +135,19 @@ impl OfferList {
                 Some(group) => group,
                 None => groups.insert_full(kinds.as_slice().into()).0,
             };
-            if let Some((prefix, _)) = same.first() {
-                by_prefix.insert(*prefix, position(group));
-            }
+            rows.extend(same.first().map(|(prefix, _)| (*prefix, position(group))));
         }
-        Offers {
-            kinds: self.kinds.into_iter().collect(),
-            groups: groups.into_iter().collect(),
-            by_prefix: Arc::new(by_prefix),
+        let kinds: Vec<Offer> = self.kinds.into_iter().collect();
+        let groups: Vec<Box<[u32]>> = groups.into_iter().collect();
+        // Rows stand in the order of a table: one that says the same needs not be made.
+        let known = before.filter(|before| before.by_prefix.is_of(&rows));
+        match known {
+            Some(before) if (&kinds, &groups) == (&before.kinds, &before.groups) => Arc::clone(before),
+            Some(before) => {
+                let by_prefix = Arc::clone(&before.by_prefix);
+                Arc::new(Offers { kinds, groups, by_prefix })
+            }
+            None => Arc::new(Offers { kinds, groups, by_prefix: Arc::new(rows.into_iter().collect()) }),
         }
     }
 }
@@ -175,17 +169,21 @@ mod tests {
         Offer { via, as_path, weight: 0, is_static: false, next_hops: Vec::new() }
     }
 
-    fn offers(rows: &[(&str, &[u32])]) -> Offers {
+    fn offers(rows: &[(&str, &[u32])]) -> OfferList {
         let mut list = OfferList::default();
         for (prefix, path) in rows {
             list.push(prefix.parse().unwrap_or_default(), offer(path));
         }
-        list.finish()
+        list
+    }
+
+    fn made(rows: &[(&str, &[u32])]) -> Arc<Offers> {
+        offers(rows).finish(None)
     }
 
     #[test]
     fn prefixes_that_are_offered_alike_are_a_group() {
-        let made = offers(&[
+        let made = made(&[
             ("10.2.0.0/16", &[1]),
             ("10.1.0.0/16", &[1]),
             ("10.3.0.0/16", &[2]),
@@ -204,13 +202,13 @@ mod tests {
 
     #[test]
     fn what_is_equal_is_shared() {
-        let before = Arc::new(offers(&[("10.1.0.0/16", &[1]), ("10.2.0.0/16", &[2])]));
+        let before = made(&[("10.1.0.0/16", &[1]), ("10.2.0.0/16", &[2])]);
         let same = offers(&[("10.2.0.0/16", &[2]), ("10.1.0.0/16", &[1])]);
         // The numbers of offers differ, the index does not.
-        assert!(Arc::ptr_eq(&same.shared_with(Some(&before)).by_prefix, &before.by_prefix));
+        assert!(Arc::ptr_eq(&same.finish(Some(&before)).by_prefix, &before.by_prefix));
         let same = offers(&[("10.1.0.0/16", &[1]), ("10.2.0.0/16", &[2])]);
-        assert!(Arc::ptr_eq(&same.shared_with(Some(&before)), &before));
+        assert!(Arc::ptr_eq(&same.finish(Some(&before)), &before));
         let other = offers(&[("10.1.0.0/16", &[1]), ("10.2.0.0/16", &[1])]);
-        assert!(!Arc::ptr_eq(&other.shared_with(Some(&before)).by_prefix, &before.by_prefix));
+        assert!(!Arc::ptr_eq(&other.finish(Some(&before)).by_prefix, &before.by_prefix));
     }
 }

@@ -115,7 +115,7 @@ fn settle(topology: &Topology, before: Option<&Before<'_>>) -> Result<ControlPla
         build.events.extend(events);
         // What is the same is held once.
         let was = before.and_then(|b| b.plane.domains.get(at)).map(|d| &d.offers);
-        plane.domains[at].offers = offers.finish().shared_with(was);
+        plane.domains[at].offers = offers.finish(was);
     }
     if let Some(bgp) = &bgp {
         plane.microsoft_peering = build.microsoft_peering(bgp);

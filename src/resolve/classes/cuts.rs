@@ -1,7 +1,8 @@
 //! Every prefix that some forwarding step tests.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -37,6 +38,10 @@ pub(in super::super) struct Cuts<'n> {
 #[derive(Debug)]
 pub(in super::super) struct Declared {
     pub(super) table: PrefixTable<u32>,
+    /// The same in order, by family, IPv4 first.
+    pub(super) sorted: [Vec<(IpNet, u32)>; 2],
+    /// Those of them that routers outside may tell apart.
+    pub(super) outside: [Vec<(IpNet, u32)>; 2],
     /// What of it is not declared.
     made_of: Settled,
 }
@@ -135,7 +140,7 @@ impl<'n> Cuts<'n> {
         let settled = Settled::of(world);
         let declared = match kept.filter(|kept| kept.made_of == settled) {
             Some(kept) => Arc::clone(kept),
-            None => Arc::new(Declared { table: Building::all(world, plain, &settled), made_of: settled }),
+            None => Arc::new(Building::all(world, plain, settled)),
         };
         Self { world, declared, marks: vec![world.edge.tags()] }
     }
@@ -154,6 +159,15 @@ impl<'n> Cuts<'n> {
         }
         let prefixes = FAMILIES.map(|v4| Together::new(self, v4).collect::<Vec<_>>());
         Arc::new(Learned { prefixes, made_of })
+    }
+
+    /// Which of [`tables`](Self::tables) are gateways', and whether nothing else tells where a learned prefix lies among
+    /// declared ones.
+    pub(super) fn gateways(&self) -> (Range<usize>, bool) {
+        let bgp = self.world.plane.on_premises.bgp.as_ref();
+        let first = usize::from(bgp.is_some());
+        let alone = bgp.is_none_or(|bgp| bgp.appliances.is_empty());
+        (first..first + self.world.selection.gateways.len(), alone)
     }
 
     /// The tables of what is learned in a family, in order; what a table treats alike has one number.
@@ -187,22 +201,29 @@ impl<'n> Cuts<'n> {
 struct Building<'n> {
     world: &'n World<'n>,
     declared: PrefixTable<u32>,
+    /// Those that places outside or hubs have or name, whoever else does.
+    outside: BTreeSet<IpNet>,
     /// The number that the next one gets.
     next: u32,
 }
 
 impl<'n> Building<'n> {
-    fn all(world: &'n World<'n>, plain: &Plain, settled: &Settled) -> PrefixTable<u32> {
-        let mut building = Self { world, declared: PrefixTable::default(), next: 0 };
+    fn all(world: &'n World<'n>, plain: &Plain, settled: Settled) -> Declared {
+        let outside = BTreeSet::new();
+        let mut building = Self { world, declared: PrefixTable::default(), outside, next: 0 };
         for text in ALWAYS {
             building.extend(text.parse().ok());
         }
         building.networks();
         building.hosts(plain);
-        building.outside(settled);
+        building.outside(&settled);
         building.hubs();
         building.sites();
-        building.declared
+        let Self { declared: table, outside, .. } = building;
+        let of = |v4| table.iter_family(v4).map(|(prefix, number)| (prefix, *number));
+        let sorted = FAMILIES.map(|v4| of(v4).collect());
+        let outside = FAMILIES.map(|v4| of(v4).filter(|(prefix, _)| outside.contains(prefix)).collect());
+        Declared { table, sorted, outside, made_of: settled }
     }
 
     /// What sites have, after all that parts addresses by itself. A site may have thousands of prefixes, and packets to
@@ -221,6 +242,7 @@ impl<'n> Building<'n> {
         let mut known: HashMap<(Option<u32>, Vec<usize>, bool), u32> = HashMap::new();
         // In their order a prefix comes before those inside it.
         for (prefix, (mut sites, connected)) in owners {
+            self.outside.insert(prefix);
             if self.declared.get(&prefix).is_some() {
                 continue;
             }
@@ -244,6 +266,12 @@ impl<'n> Building<'n> {
 
     fn address(&mut self, address: IpAddr) {
         self.extend([IpNet::from(address)]);
+    }
+
+    fn extend_outside(&mut self, prefixes: impl IntoIterator<Item = IpNet>) {
+        let prefixes: Vec<IpNet> = prefixes.into_iter().map(|prefix| prefix.trunc()).collect();
+        self.outside.extend(&prefixes);
+        self.extend(prefixes);
     }
 
     /// Spaces, and the tables of subnets: their own rows and what masks gateway routes there.
@@ -291,21 +319,21 @@ impl<'n> Building<'n> {
     fn outside(&mut self, settled: &Settled) {
         let world = self.world;
         for site in &world.topology.document().on_premises_sites {
-            self.extend(site.nat_pool.iter().chain(&site.internet_prefixes).copied());
+            self.extend_outside(site.nat_pool.iter().chain(&site.internet_prefixes).copied());
             for address in site.routers.iter().flat_map(|router| &router.addresses) {
-                self.address(*address);
+                self.extend_outside([IpNet::from(*address)]);
             }
         }
-        self.extend(settled.public.iter().copied());
+        self.extend_outside(settled.public.iter().copied());
     }
 
     fn hubs(&mut self) {
         for hub in &self.world.topology.document().virtual_hubs {
-            self.extend(hub.routing_intent.iter().flat_map(|intent| intent.private_prefixes()));
+            self.extend_outside(hub.routing_intent.iter().flat_map(|intent| intent.private_prefixes()));
             for connection in &hub.virtual_network_connections {
                 for route in &connection.static_routes {
-                    self.extend(route.address_prefixes.iter().copied());
-                    self.address(route.next_hop_ip_address);
+                    self.extend_outside(route.address_prefixes.iter().copied());
+                    self.extend_outside([IpNet::from(route.next_hop_ip_address)]);
                 }
             }
         }

@@ -193,7 +193,7 @@ impl<A: Copy + Into<u128> + TryFrom<u128>> Side<A> {
         v4: bool,
         first: &mut Vec<IpAddr>,
     ) -> Self {
-        let declared = cuts.declared.table.iter_family(v4).map(|(prefix, id)| (prefix, *id));
+        let declared = cuts.declared.sorted[usize::from(!v4)].iter().copied();
         let mut layers: Vec<Box<dyn Iterator<Item = (u128, u32)>>> =
             vec![Box::new(Sweep::new(declared, v4, Longest))];
         for marks in &cuts.marks {
@@ -260,6 +260,8 @@ impl Open for Chains<'_, '_> {
     }
 
     fn say(&mut self, chain: u32, start: u128) -> u32 {
-        self.answers.entry(chain).or_insert_with(|| self.judge.ask(address(start, self.v4))).1
+        let said = *self.answers.entry(chain).or_insert_with(|| self.judge.ask(address(start, self.v4)));
+        debug_assert_eq!(said, self.judge.ask(address(start, self.v4)), "{}", address(start, self.v4));
+        said.1
     }
 }

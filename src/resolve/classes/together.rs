@@ -1,5 +1,7 @@
 //! Sorted tables of prefixes, side by side.
 
+use std::ops::Range;
+
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 
@@ -36,38 +38,60 @@ impl<'t> Ahead<'t> {
     }
 }
 
+/// A sorted table, with those of its prefixes that may hold the next place that is asked for.
+struct Holding<'t> {
+    ahead: Ahead<'t>,
+    /// The last address, the place and the number of each.
+    around: Vec<(u128, Place, u32)>,
+}
+
+impl<'t> Holding<'t> {
+    fn new(rows: &'t [(IpNet, u32)]) -> Self {
+        Self { ahead: Ahead::new(Box::new(rows.iter().copied())), around: Vec::new() }
+    }
+
+    /// The longest prefix around a place, and whether it is that one. Places are asked for in order.
+    fn longest(&mut self, at: Place) -> (u32, bool) {
+        while let Some((place, prefix, number)) = self.ahead.next.filter(|(place, ..)| *place <= at) {
+            while self.around.pop_if(|(last, ..)| *last < place.0).is_some() {}
+            self.around.push((span(&prefix).1, place, number));
+            self.ahead.step();
+        }
+        while self.around.pop_if(|(last, ..)| *last < at.0).is_some() {}
+        self.around.last().map_or((NOTHING, false), |(_, place, number)| (*number, *place == at))
+    }
+}
+
 /// Tables side by side: each prefix that any of them has, with a number for what all of them say of it and for the
-/// longest declared prefix around it.
+/// longest declared prefix around it, as far as what is learned there can be told apart by it: where gateways know the
+/// prefix, every declared one counts, and else those outside.
 pub(super) struct Together<'t> {
     tables: Vec<Ahead<'t>>,
-    declared: Ahead<'t>,
-    /// Declared prefixes that may hold the next one: the last address, the place and the number of each.
-    around: Vec<(u128, Place, u32)>,
+    declared: Holding<'t>,
+    outside: Holding<'t>,
+    gateways: Range<usize>,
+    /// None but gateways asks where a learned prefix lies.
+    alone: bool,
     numbers: FxHashMap<Box<[u32]>, u32>,
     said: Vec<u32>,
 }
 
+/// What is said of a prefix before what tables say.
+const HEAD: usize = 3;
+
 impl<'t> Together<'t> {
     pub(super) fn new(cuts: &'t Cuts<'_>, v4: bool) -> Self {
-        let declared = cuts.declared.table.iter_family(v4).map(|(prefix, id)| (prefix, *id));
+        let family = usize::from(!v4);
+        let (gateways, alone) = cuts.gateways();
         Self {
             tables: cuts.tables(v4).into_iter().map(Ahead::new).collect(),
-            declared: Ahead::new(Box::new(declared)),
-            around: Vec::new(),
+            declared: Holding::new(&cuts.declared.sorted[family]),
+            outside: Holding::new(&cuts.declared.outside[family]),
+            gateways,
+            alone,
             numbers: FxHashMap::default(),
             said: Vec::new(),
         }
-    }
-
-    /// The longest declared prefix around one, and whether it is that one. Prefixes are asked for in order.
-    fn declared(&mut self, at: Place) -> (u32, bool) {
-        while let Some((place, prefix, number)) = self.declared.next.filter(|(place, ..)| *place <= at) {
-            while self.around.pop_if(|(last, ..)| *last < place.0).is_some() {}
-            self.around.push((span(&prefix).1, place, number));
-            self.declared.step();
-        }
-        while self.around.pop_if(|(last, ..)| *last < at.0).is_some() {}
-        self.around.last().map_or((NOTHING, false), |(_, place, number)| (*number, *place == at))
     }
 }
 
@@ -78,14 +102,17 @@ impl Iterator for Together<'_> {
         // Few tables hold many prefixes each: a scan of their heads is cheaper than a heap.
         let heads = self.tables.iter().filter_map(|table| table.next);
         let (at, prefix, _) = heads.min_by_key(|(place, ..)| *place)?;
-        let (around, declared) = self.declared(at);
         self.said.clear();
-        self.said.push(around);
-        // A declared prefix may be learned too, which is not the same as one learned inside it.
-        self.said.push(u32::from(declared));
-        // The default route counts by itself (FT-11, VWAN-4).
-        self.said.push(u32::from(prefix.prefix_len() == 0));
+        self.said.resize(HEAD, 0);
         self.said.extend(self.tables.iter_mut().map(|table| table.take(at).unwrap_or(NOTHING)));
+        let of_gateways = self.said.get(HEAD..).and_then(|said| said.get(self.gateways.clone()));
+        let unknown = of_gateways.is_none_or(|said| said.iter().all(|number| *number == NOTHING));
+        let holding = if unknown && self.alone { &mut self.outside } else { &mut self.declared };
+        let (around, same) = holding.longest(at);
+        // A declared prefix may be learned too, which is not the same as one learned inside it. The default route counts
+        // by itself (FT-11, VWAN-4).
+        let head = [around, u32::from(same), u32::from(prefix.prefix_len() == 0)];
+        self.said[..HEAD].copy_from_slice(&head);
         let next = u32::try_from(self.numbers.len()).unwrap_or(NOTHING - 1);
         let number = match self.numbers.get(&self.said[..]) {
             Some(number) => *number,
